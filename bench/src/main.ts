@@ -1,0 +1,13 @@
+import type { BenchOptions } from "./options.js";
+import { runRpcBench } from "./rpc/rpc-bench.js";
+
+const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = { rpc: runRpcBench };
+
+const [name = "", ...rest] = process.argv.slice(2);
+const bench = BENCHES[name];
+if (bench === undefined) {
+  console.error(`usage: npm run bench -- ${Object.keys(BENCHES).join("|")} [--out FILE] [--scale 1]`);
+  process.exit(2);
+}
+const valueOf = (flag: string): string | undefined => (rest.includes(flag) ? rest[rest.indexOf(flag) + 1] : undefined);
+await bench({ out: valueOf("--out") ?? `bench/results/${name}.json`, scale: Number(valueOf("--scale") ?? 1) });

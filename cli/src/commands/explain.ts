@@ -1,0 +1,55 @@
+import type { CallExplanation } from "@cellway/rpc";
+import type { CommandContext } from "../context.js";
+import { CONTRACTS, findMethod, REGISTRY } from "../contracts.js";
+import { formatDuration } from "../duration.js";
+import { EXIT_OK } from "../errors.js";
+import { findFleet } from "../fleet-target.js";
+import { withOperator } from "../operator.js";
+import { parseRequest, readDataOption } from "../request-json.js";
+import { formatTable } from "../table.js";
+
+/** Options of `cellway explain`. */
+export interface ExplainCommandOptions {
+  readonly data: string;
+  readonly dataDir?: string;
+  readonly json?: boolean;
+}
+
+/** Says where control would send a call, why and under which rules. Reads the directory; does not make the call. */
+export async function runExplain(name: string, options: ExplainCommandOptions, ctx: CommandContext): Promise<number> {
+  const method = findMethod(name, CONTRACTS);
+  const request = parseRequest(method.input, await readDataOption(options.data, ctx), REGISTRY);
+  return withOperator(findFleet(options.dataDir, ctx), options, ctx, async (operator) => {
+    const explanation = await operator.viewFromControl.explain(method, request);
+    // Which methods are switched off is a setting of each silo, which an operator's process does not know.
+    const { isDisabled: _, ...known } = explanation;
+    ctx.terminal.out(options.json === true ? JSON.stringify(known) : formatExplanation(known));
+    return EXIT_OK;
+  });
+}
+
+/** The explanation as rows for people. */
+export function formatExplanation(explanation: Omit<CallExplanation, "isDisabled">): string {
+  const { resolver } = explanation;
+  const resolved =
+    resolver === null
+      ? "none: control is one silo"
+      : [resolver.kind, resolver.field, resolver.field && `= ${resolver.value}`].join(" ").trim();
+  return formatTable([
+    ["method", explanation.method],
+    ["local to", explanation.localMode.toLowerCase()],
+    ["from", explanation.from],
+    ["runs in", explanation.runsIn ?? "nowhere"],
+    ["why", explanation.why],
+    ["route", describeRoute(explanation)],
+    ["resolver", resolved],
+    ["deadline", formatDuration(explanation.timeoutMs)],
+    ["retries", explanation.retries],
+    ["callers", explanation.allowedCallers.join(", ") || "only the silo itself"],
+  ]);
+}
+
+function describeRoute(explanation: Pick<CallExplanation, "address" | "runsIn" | "transport">): string {
+  if (explanation.runsIn === null) return "none: nothing is sent";
+  return explanation.address === null ? "in process, no network" : `${explanation.transport}, ${explanation.address}`;
+}

@@ -1,0 +1,61 @@
+import { randomBytes } from "node:crypto";
+import { deriveCellKey, formatKeys, type SigningKey } from "@cellway/rpc";
+import { CONTROL_SILO_NAME, createSettingsReader, MONOLITH_SILO_NAME } from "@cellway/silo";
+import type { CommandContext } from "../context.js";
+import { EXIT_OK, UsageError } from "../errors.js";
+import { findFleet } from "../fleet-target.js";
+import { parseKeyText, readKeys } from "../serve-config.js";
+
+const SECRET_BYTES = 32;
+
+/** Options of `cellway keys generate`. */
+export interface KeysGenerateOptions {
+  readonly id?: string;
+  readonly json?: boolean;
+}
+
+/** Prints a new master key. It is a secret. */
+export async function runKeysGenerate(options: KeysGenerateOptions, ctx: CommandContext): Promise<number> {
+  printKeys([generateKey(options.id)], options.json, ctx);
+  return EXIT_OK;
+}
+
+/** A new key of 32 random bytes. Without an id it gets a random one. @throws UsageError for an id that cannot be */
+export function generateKey(id = `k-${randomBytes(4).toString("hex")}`): SigningKey {
+  if (!/^[A-Za-z0-9_-]{1,32}$/.test(id))
+    throw new UsageError(`--id ${id}: must be 1 to 32 characters of A-Z a-z 0-9 _ -.`);
+  return { id, secret: new Uint8Array(randomBytes(SECRET_BYTES)) };
+}
+
+/** Options of `cellway keys derive`. */
+export interface KeysDeriveOptions {
+  readonly cell: string;
+  readonly dataDir?: string;
+  readonly json?: boolean;
+}
+
+/** Prints the keys that one cell is given. They are secrets, of that cell alone. */
+export async function runKeysDerive(options: KeysDeriveOptions, ctx: CommandContext): Promise<number> {
+  const { cell } = options;
+  if (!/^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/.test(cell) || cell === CONTROL_SILO_NAME || cell === MONOLITH_SILO_NAME) {
+    throw new UsageError(`--cell ${cell}: must be the name of a cell, such as us1.`);
+  }
+  printKeys(
+    findMasterKeys(options.dataDir, ctx).map((master) => deriveCellKey(master, cell)),
+    options.json,
+    ctx,
+  );
+  return EXIT_OK;
+}
+
+/** A deployment's keys come from the environment; a developer's from the fleet that runs. */
+function findMasterKeys(dataDir: string | undefined, ctx: CommandContext): readonly SigningKey[] {
+  const isSet = ctx.env["CELLWAY_RPC_KEYS"] !== undefined || ctx.env["CELLWAY_RPC_KEYS_FILE"] !== undefined;
+  if (dataDir !== undefined || !isSet) return findFleet(dataDir, ctx).masterKeys;
+  return parseKeyText(readKeys(createSettingsReader(ctx.env, (message) => ctx.terminal.err(`warning: ${message}`))));
+}
+
+function printKeys(keys: readonly SigningKey[], isJson: boolean | undefined, ctx: CommandContext): void {
+  const text = formatKeys(keys);
+  ctx.terminal.out(isJson === true ? JSON.stringify({ ids: keys.map((key) => key.id), keys: text }) : text);
+}

@@ -1,0 +1,124 @@
+import { migrateSilo, startSilo } from "@cellway/host";
+import {
+  createCellKeyRing,
+  createHttpNetwork,
+  createMasterKeyRing,
+  createMethodSwitch,
+  DEFAULT_LIMITS,
+  type KeyRing,
+  type MethodSwitch,
+} from "@cellway/rpc";
+import { createLogger, createMetrics, type Logger } from "@cellway/telemetry";
+import type { CommandContext } from "../context.js";
+import { CONTRACTS } from "../contracts.js";
+import { EXIT_FAILED, EXIT_OK } from "../errors.js";
+import { followLiveSetting, type LiveFollower } from "../live-setting.js";
+import { MODULES } from "../modules.js";
+import { parseKeyText, parseMethodList, parseServeConfig, type ServeConfig } from "../serve-config.js";
+import type { SiloKind } from "../silo-kinds.js";
+import { followStopRequests } from "../stop-request.js";
+
+/** Options of `cellway serve`. */
+export interface ServeCommandOptions {
+  readonly silo: SiloKind;
+  readonly migrate?: boolean;
+}
+
+/** For how long calls in flight may finish after a request to stop. */
+const GRACE_MS = 3_000;
+/** After this the process ends whatever it waits for. */
+const STOP_MAX_MS = 4_500;
+/** The same when the supervisor has gone, and the database most likely with it. */
+const ORPHAN_GRACE_MS = 1_000;
+
+/** Runs a silo until it is told to stop. */
+export async function runServe(options: ServeCommandOptions, ctx: CommandContext): Promise<number> {
+  const warnings: string[] = [];
+  const config = parseServeConfig(options.silo, ctx.env, CONTRACTS, (message) => warnings.push(message));
+  const logger = createLogger({ silo: config.silo.name, level: config.logLevel });
+  for (const message of warnings) logger.warn(message);
+  const stopping = waitForStop(ctx, logger);
+  const keys = createKeys(config);
+  const methodSwitch = createMethodSwitch(
+    config.disabledMethods === undefined
+      ? []
+      : parseMethodList(config.disabledMethods.text, config.disabledMethods.source, CONTRACTS),
+  );
+  if (options.migrate === true) {
+    const applied = await migrateSilo({ ...config, modules: MODULES });
+    logger.info({ applied: applied.map(({ service, name }) => `${service}/${name}`) }, "the database is migrated");
+  }
+  const limits = { ...DEFAULT_LIMITS, messageMaxBytes: config.messageMaxBytes };
+  const followers = followSettings(config, { keys, methodSwitch, logger });
+  ctx.process.onSignal(["SIGHUP"], () => {
+    for (const follower of followers) follower.reload();
+  });
+  const network = createHttpNetwork(limits);
+  const metrics = createMetrics({ silo: config.silo.name });
+  const silo = await startSilo({ ...config, keys, methodSwitch, network, logger, metrics, limits }, MODULES);
+  const why = await stopping;
+  logger.info({ why }, "the silo stops");
+  for (const follower of followers) follower.stop();
+  await silo.stop({ graceMs: why === "orphaned" ? ORPHAN_GRACE_MS : GRACE_MS });
+  await network.close();
+  return EXIT_OK;
+}
+
+function createKeys(config: ServeConfig): KeyRing {
+  const keys = parseKeyText(config.keys);
+  return config.silo.mode === "CELL" ? createCellKeyRing(config.silo.name, keys) : createMasterKeyRing(keys);
+}
+
+/** Keys and switched-off methods change without a restart. A file that is wrong changes nothing. */
+function followSettings(
+  config: ServeConfig,
+  parts: { keys: KeyRing; methodSwitch: MethodSwitch; logger: Logger },
+): LiveFollower[] {
+  const { keys, disabledMethods } = config;
+  const report = (file: string | undefined, setting: string) => ({
+    onApplied: () => parts.logger.info({ file, setting }, "a setting was read again"),
+    onError: (error: unknown) =>
+      parts.logger.error(
+        { file, setting, reason: (error as Error).message },
+        "a setting cannot be read again; what held before still does",
+      ),
+  });
+  const followers = [
+    followLiveSetting(keys, {
+      apply: (text) => parts.keys.replace(parseKeyText(keys, text)),
+      ...report(keys.file, "CELLWAY_RPC_KEYS_FILE"),
+    }),
+  ];
+  if (disabledMethods !== undefined) {
+    followers.push(
+      followLiveSetting(disabledMethods, {
+        apply: (text) => parts.methodSwitch.replace(parseMethodList(text, disabledMethods.source, CONTRACTS)),
+        ...report(disabledMethods.file, "CELLWAY_RPC_DISABLED_METHODS_FILE"),
+      }),
+    );
+  }
+  return followers;
+}
+
+type WhyStop = "signal" | "orphaned";
+
+/**
+ * Settles at the first request to stop, also one that comes while the silo still starts. From then on the process
+ * has {@link STOP_MAX_MS}, whatever it waits for; a second request ends it at once.
+ */
+function waitForStop(ctx: CommandContext, logger: Logger): Promise<WhyStop> {
+  return new Promise((resolve) => {
+    const ask = (why: WhyStop) => {
+      setTimeout(() => {
+        logger.error("the silo did not stop in time and is ended");
+        ctx.process.exit(EXIT_FAILED);
+      }, STOP_MAX_MS).unref();
+      resolve(why);
+    };
+    followStopRequests(ctx, ["SIGTERM", "SIGINT"], {
+      onFirst: () => ask("signal"),
+      onAgain: () => ctx.process.exit(EXIT_FAILED),
+    });
+    ctx.process.onOrphaned(() => ask("orphaned"));
+  });
+}

@@ -1,0 +1,69 @@
+import { CONTROL_SILO_NAME, MONOLITH_SILO_NAME, parseTopology, type Topology } from "@cellway/silo";
+import type { FleetMode } from "../fleet-file.js";
+import type { SiloKind } from "../silo-kinds.js";
+
+/** A silo that `cellway dev` will run. */
+export interface PlannedSilo {
+  readonly name: string;
+  readonly kind: SiloKind;
+  readonly rpcAddress: string;
+  readonly httpAddress: string;
+  /** Its own database. */
+  readonly database: string;
+}
+
+/** What `cellway dev` will run, before anything is started. */
+export interface FleetPlan {
+  readonly mode: FleetMode;
+  readonly topology: Topology;
+  readonly silos: readonly PlannedSilo[];
+}
+
+const HOST = "127.0.0.1";
+
+/** The cells of the demo fleet; each is ten ports after the one before. */
+const CELLS = [
+  { name: "us1", number: 1 },
+  { name: "us2", number: 2 },
+  { name: "de1", number: 3 },
+] as const;
+
+const LOCALITIES = [
+  { name: "us", display_name: "United States", cells: ["us1", "us2"], new_organization_cell: "us1" },
+  { name: "de", display_name: "Germany", cells: ["de1"], new_organization_cell: "de1" },
+] as const;
+
+/** Lays out control and three cells: HTTP at `portBase` + 0, 10, 20 and 30, RPC one above each. */
+export function planFleet(mode: FleetMode, portBase: number): FleetPlan {
+  const at = (offset: number) => `http://${HOST}:${portBase + offset}`;
+  const cells = CELLS.map((cell, index) => ({ ...cell, http: at(10 * (index + 1)), rpc: at(10 * (index + 1) + 1) }));
+  const topology = parseTopology(
+    {
+      control: { rpc_address: at(1) },
+      cells: cells.map(({ name, number, rpc }) => ({ name, number, rpc_address: rpc })),
+      localities: LOCALITIES,
+    },
+    "the fleet of cellway dev",
+  );
+  if (mode === "monolith") {
+    // In a monolith nobody asks for a cell's address: the cells are where control is.
+    return {
+      mode,
+      topology,
+      silos: [
+        { name: MONOLITH_SILO_NAME, kind: "monolith", rpcAddress: at(1), httpAddress: at(0), database: "monolith" },
+      ],
+    };
+  }
+  const control: PlannedSilo = {
+    name: CONTROL_SILO_NAME,
+    kind: "control",
+    rpcAddress: at(1),
+    httpAddress: at(0),
+    database: "control",
+  };
+  const rest = cells.map(
+    ({ name, rpc, http }): PlannedSilo => ({ name, kind: "cell", rpcAddress: rpc, httpAddress: http, database: name }),
+  );
+  return { mode, topology, silos: [control, ...rest] };
+}

@@ -1,0 +1,96 @@
+import { DirectoryService, type OrganizationMapping } from "@cellway/gen/cellway/directory/v1/directory";
+import { UserService } from "@cellway/gen/cellway/user/v1/user";
+import type { RpcRuntime } from "@cellway/rpc";
+import { ConnectError } from "@connectrpc/connect";
+import { formatCallError } from "../call-error.js";
+
+/** A user to try things with. */
+export interface DemoUser {
+  readonly email: string;
+  readonly id: string;
+}
+
+/** An organization to try things with. */
+export interface DemoOrganization {
+  readonly slug: string;
+  readonly id: string;
+  readonly locality: string;
+  readonly cell: string;
+}
+
+/** What a fleet was given to play with. */
+export interface DemoData {
+  readonly users: readonly DemoUser[];
+  readonly organizations: readonly DemoOrganization[];
+}
+
+/** Nothing to play with. */
+export const NO_DEMO_DATA: DemoData = { users: [], organizations: [] };
+
+const USERS = [
+  { email: "ada@example.com", displayName: "Ada Lovelace" },
+  { email: "grace@example.com", displayName: "Grace Hopper" },
+] as const;
+
+const ORGANIZATIONS = [
+  { slug: "acme", name: "Acme", locality: "us", owner: "ada@example.com" },
+  { slug: "globex", name: "Globex", locality: "de", owner: "grace@example.com" },
+] as const;
+
+/**
+ * Creates the demo users and organizations with ordinary calls, or finds those of an earlier run. An organization that
+ * cannot be made (its name was given away, or it was deleted) is reported and left out.
+ */
+export async function seedDemoData(
+  rpc: Pick<RpcRuntime, "client">,
+  warn: (message: string) => void,
+): Promise<DemoData> {
+  const users = await Promise.all(USERS.map((user) => seedUser(rpc, user)));
+  const organizations = await Promise.all(
+    ORGANIZATIONS.map(async (wanted) => {
+      const owner = users.find((user) => user.email === wanted.owner);
+      return owner === undefined ? undefined : seedOrganization(rpc, wanted, owner, warn);
+    }),
+  );
+  return { users, organizations: organizations.filter((organization) => organization !== undefined) };
+}
+
+async function seedUser(rpc: Pick<RpcRuntime, "client">, wanted: (typeof USERS)[number]): Promise<DemoUser> {
+  const { user } = await rpc.client(UserService).getOrCreateUserByEmail(wanted);
+  if (user === undefined) throw new Error(`Control answered no user for ${wanted.email}.`);
+  return { email: wanted.email, id: user.id };
+}
+
+async function seedOrganization(
+  rpc: Pick<RpcRuntime, "client">,
+  wanted: (typeof ORGANIZATIONS)[number],
+  owner: DemoUser,
+  warn: (message: string) => void,
+): Promise<DemoOrganization | undefined> {
+  const directory = rpc.client(DirectoryService);
+  const find = async () =>
+    (await directory.getOrganizationMapping({ organization: { case: "slug", value: wanted.slug } })).mapping;
+  const known = await find();
+  if (known !== undefined) return toDemo(known);
+  const { slug, name, locality } = wanted;
+  try {
+    await directory.provisionOrganization({
+      requestId: `demo-${slug}`,
+      slug,
+      name,
+      locality,
+      ownerUserId: owner.id,
+      ownerEmail: owner.email,
+    });
+  } catch (error) {
+    warn(`the demo organization ${slug} cannot be created: ${formatCallError(ConnectError.from(error))}`);
+    return undefined;
+  }
+  const made = await find();
+  if (made === undefined) warn(`the demo organization ${slug} was deleted; start with --fresh to have it again`);
+  return made === undefined ? undefined : toDemo(made);
+}
+
+function toDemo(mapping: OrganizationMapping): DemoOrganization {
+  return { slug: mapping.slug, id: mapping.organizationId, locality: mapping.locality, cell: mapping.cellName };
+}

@@ -1,0 +1,76 @@
+import type { FleetFile } from "../fleet-file.js";
+import { quoteForShell, shortenPath } from "../paths.js";
+import { DEFAULT_DATA_DIR } from "../settings.js";
+import { formatTable, heading } from "../table.js";
+import type { DemoData } from "./seed.js";
+
+/** Everything that a person is told once a fleet serves. */
+export interface FleetSummary {
+  readonly fleet: FleetFile;
+  readonly demo: DemoData;
+  /** As it was given, for commands to copy. */
+  readonly dataDir: string;
+  readonly logsDir: string;
+}
+
+/** The one line of `--json`. */
+export function formatSummaryJson({ fleet, demo, dataDir, logsDir }: FleetSummary): string {
+  const silos = fleet.silos.map(({ name, rpcAddress, httpAddress, pid }) => ({ name, rpcAddress, httpAddress, pid }));
+  return JSON.stringify({
+    ready: true,
+    mode: fleet.mode,
+    dataDir,
+    logsDir,
+    silos,
+    users: demo.users,
+    organizations: demo.organizations,
+  });
+}
+
+/** Tables of silos, users and organizations, and three commands to try. */
+export function formatSummary(summary: FleetSummary, cwd: string): string {
+  const { fleet, demo } = summary;
+  const silos = fleet.silos.map((silo) => [
+    silo.name,
+    localityOf(fleet, silo.name),
+    silo.httpAddress,
+    silo.rpcAddress,
+    String(silo.pid),
+  ]);
+  const parts = [formatTable([heading("silo", "locality", "http", "rpc", "pid"), ...silos], 2)];
+  if (demo.users.length > 0) {
+    parts.push(formatTable([heading("user", "id"), ...demo.users.map((user) => [user.email, user.id])], 2));
+  }
+  if (demo.organizations.length > 0) {
+    const organizations = demo.organizations.map((entry) => [entry.slug, entry.locality, entry.cell, entry.id]);
+    parts.push(formatTable([heading("organization", "locality", "cell", "id"), ...organizations], 2));
+  }
+  parts.push(["  Try, in another terminal:", ...examples(summary).map((command) => `    ${command}`)].join("\n"));
+  parts.push(`  Logs: ${shortenPath(summary.logsDir, cwd)}/<silo>.log. Ctrl-C stops everything; the data stays.`);
+  return parts.join("\n\n");
+}
+
+function localityOf(fleet: FleetFile, silo: string): string {
+  if (fleet.mode === "monolith") return [...fleet.topology.localities.keys()].join(", ");
+  return fleet.topology.cells.get(silo)?.locality ?? "-";
+}
+
+function examples({ fleet, demo, dataDir }: FleetSummary): string[] {
+  const from = dataDir === DEFAULT_DATA_DIR ? "" : ` --data-dir ${quoteForShell(dataDir)}`;
+  const last = demo.organizations.at(-1);
+  if (last === undefined)
+    return [
+      `npx cellway cells list${from}`,
+      `npx cellway call user.GetUser${from} --data '{"userId":"1"}'`,
+      `curl ${fleet.silos[0]?.httpAddress}/readyz`,
+    ];
+  const data = `--data '{"slug":"${last.slug}"}'`;
+  const method = "organization.GetOrganizationBySlug";
+  const home = fleet.silos.find((silo) => silo.name === last.cell) ?? fleet.silos[0];
+  const header = `-H "$(npx cellway token --method ${method} --silo ${home?.name}${from})"`;
+  return [
+    `npx cellway call ${method}${from} ${data} --verbose`,
+    `npx cellway explain ${method}${from} ${data}`,
+    `npx buf curl --http2-prior-knowledge --protocol grpc ${header} ${data} ${home?.rpcAddress}/cellway.organization.v1.OrganizationService/GetOrganizationBySlug`,
+  ];
+}

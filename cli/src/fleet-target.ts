@@ -1,0 +1,62 @@
+import { resolve } from "node:path";
+import { parseKeys, type SigningKey } from "@cellway/rpc";
+import { createSettingsReader, MONOLITH_SILO_NAME, type Topology } from "@cellway/silo";
+import type { CommandContext } from "./context.js";
+import { UsageError } from "./errors.js";
+import { type FleetMode, readFleetFile } from "./fleet-file.js";
+import { readTextFile } from "./live-setting.js";
+import { parseKeyText, readKeys, readMode, readTopology } from "./serve-config.js";
+import { DEFAULT_DATA_DIR } from "./settings.js";
+
+/** A fleet that a command speaks to, as its operator. */
+export interface FleetTarget {
+  readonly mode: FleetMode;
+  readonly topology: Topology;
+  /** Secrets. */
+  readonly masterKeys: readonly SigningKey[];
+  /** Where this was read, for people. */
+  readonly source: string;
+}
+
+/**
+ * Finds the fleet: the one that runs on `dataDir` when that was given; else the one that runs on `.cellway`; else the
+ * one that the environment describes.
+ *
+ * @throws UsageError when there is none; ConfigError when what describes it is wrong.
+ */
+export function findFleet(dataDir: string | undefined, ctx: CommandContext): FleetTarget {
+  // TODO(cells): the old name still describes one.
+  const isDescribed = ctx.env["CELLWAY_TOPOLOGY"] !== undefined || ctx.env["CELLWAY_REGION_CONFIG"] !== undefined;
+  const dir = resolve(ctx.process.cwd, dataDir ?? DEFAULT_DATA_DIR);
+  try {
+    const fleet = readFleetFile(dir);
+    if (fleet !== undefined) {
+      const masterKeys = parseKeys(readTextFile(fleet.keysFile, dir), fleet.keysFile);
+      return { mode: fleet.mode, topology: fleet.topology, masterKeys, source: dir };
+    }
+  } catch (error) {
+    if (dataDir !== undefined || !isDescribed) throw error;
+  }
+  if (dataDir !== undefined)
+    throw new UsageError(`No fleet runs on ${dir}; start one with: cellway dev --data ${dataDir}`);
+  if (!isDescribed) {
+    throw new UsageError(
+      "No fleet found: start one with `cellway dev`, name its folder with --data-dir, or set CELLWAY_TOPOLOGY and CELLWAY_RPC_KEYS.",
+    );
+  }
+  const reader = createSettingsReader(ctx.env, (message) => ctx.terminal.err(`warning: ${message}`));
+  return {
+    mode: readMode(reader),
+    topology: readTopology(reader),
+    masterKeys: parseKeyText(readKeys(reader)),
+    source: "environment",
+  };
+}
+
+/** The name of the silo that is, or holds, `silo`: in a monolith there is one. @throws UsageError for no silo of the fleet */
+export function findSiloName(target: Pick<FleetTarget, "mode" | "topology">, silo: string, option: string): string {
+  const names = ["control", ...target.topology.cells.keys()];
+  if (target.mode === "monolith") names.push(MONOLITH_SILO_NAME);
+  if (!names.includes(silo)) throw new UsageError(`${option} ${silo}: must be one of ${names.join(", ")}.`);
+  return target.mode === "monolith" ? MONOLITH_SILO_NAME : silo;
+}

@@ -1,0 +1,78 @@
+import { expect, test } from "@jest/globals";
+import { runProgram } from "./program.js";
+import { SETTINGS } from "./settings.js";
+import { createTestContext } from "./test-context.js";
+
+const COMMANDS = [
+  "dev",
+  "serve",
+  "migrate",
+  "call",
+  "explain",
+  "token",
+  "cells",
+  "cells list",
+  "keys",
+  "keys generate",
+  "keys derive",
+];
+
+test.each(["", ...COMMANDS])(
+  "cellway %s --help prints its usage on standard output and exits with 0",
+  async (command) => {
+    const ctx = createTestContext();
+    expect(await runProgram([...command.split(" ").filter((word) => word !== ""), "--help"], ctx)).toBe(0);
+    expect(ctx.printed.out.join("\n")).toContain(`Usage: cellway ${command}`.trimEnd());
+    expect(ctx.printed.err).toEqual([]);
+  },
+);
+
+test("serve --help names every setting", async () => {
+  const ctx = createTestContext();
+  await runProgram(["serve", "--help"], ctx);
+  for (const setting of SETTINGS) expect(ctx.printed.out.join("\n")).toContain(setting.name);
+});
+
+test.each([
+  [[], "Usage: cellway"],
+  [["cells"], "Usage: cellway cells"],
+  [["explode"], "error: unknown command 'explode'"],
+  [["call"], "error: missing required argument 'service.method'"],
+  [["call", "user.GetUser", "--loud"], "error: unknown option '--loud'"],
+  [["serve"], "error: required option '--silo <silo>' not specified"],
+  [["serve", "--silo", "moon"], "Allowed choices are control, cell, monolith."],
+  [
+    ["serve", "--silo", "cell"],
+    "error: environment variable CELLWAY_TOPOLOGY = (not set): must be the path of a topology file, or its JSON",
+  ],
+  [
+    ["migrate", "--silo", "control"],
+    "error: environment variable CELLWAY_DATABASE_URL = (not set): must be postgres://user",
+  ],
+  [["dev", "--port-base", "80"], "It must be a whole number of 1024 to 65500."],
+  [["dev", "--mode", "both"], "Allowed choices are siloed, monolith."],
+  [["token", "--silo", "de1"], "error: required option '--method <pattern>' not specified"],
+  [["call", "user.GetUser"], "error: No fleet found: start one with `cellway dev`"],
+  [
+    ["call", "user.GetUser", "--data-dir", "elsewhere"],
+    "error: No fleet runs on /nowhere/elsewhere; start one with: cellway dev --data elsewhere",
+  ],
+  [["call", "user.GetUser", "--data", '{"id": 1}'], 'key "id" is unknown. GetUserRequest has userId.'],
+  [["call", "user.GetUser", "--data", "{"], "error: --data: must be JSON"],
+  [
+    ["call", "user.GetUser", "--data", "@absent.json"],
+    "error: --data @absent.json: /nowhere/absent.json cannot be read (ENOENT).",
+  ],
+  [["call", "user.GetUser", "--timeout", "soon"], "error: --timeout soon: must be a duration"],
+  [["call", "user.GetUser", "--as-user", "ada"], "error: --as-user ada: must be a user's id"],
+  [
+    ["explain", "nothing.Get"],
+    'error: nothing.Get: there is no service "nothing"; write SERVICE.METHOD with one of organization, user, integration, directory.',
+  ],
+])("cellway %j exits with 2 and says why on standard error", async (args, message) => {
+  const ctx = createTestContext();
+  expect(await runProgram(args, ctx)).toBe(2);
+  expect(ctx.printed.err.join("\n")).toContain(message);
+  expect(ctx.printed.err.join("\n")).not.toMatch(/^\s+at /m);
+  expect(ctx.printed.out).toEqual([]);
+});

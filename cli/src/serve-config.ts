@@ -1,0 +1,245 @@
+import type { DescService } from "@bufbuild/protobuf";
+import { parseKeys, type ReflectionAccess, type SigningKey, servicePolicyOf } from "@cellway/rpc";
+import {
+  ConfigError,
+  createCellSilo,
+  createControlSilo,
+  createMonolithSilo,
+  createSettingsReader,
+  parseTopology,
+  SETTING_ALIASES,
+  type SettingsReader,
+  type Silo,
+  type Topology,
+} from "@cellway/silo";
+import type { LogLevel } from "@cellway/telemetry";
+import type { Environment } from "./context.js";
+import { type LiveSetting, readLiveSetting, readTextFile } from "./live-setting.js";
+import { DEFAULT_HTTP_LISTEN, DEFAULT_RPC_LISTEN, SETTINGS, type SettingName } from "./settings.js";
+import type { SiloKind } from "./silo-kinds.js";
+
+/** Everything that `serve` is told, checked. */
+export interface ServeConfig {
+  readonly silo: Silo;
+  readonly topology: Topology;
+  /** A secret: it may hold a password. */
+  readonly databaseUrl: string;
+  readonly rpcListen: string;
+  readonly httpListen: string;
+  /** A secret: where the keys come from, already parsed once. */
+  readonly keys: LiveSetting;
+  /** Undefined when no method is switched off for as long as the process runs. */
+  readonly disabledMethods: LiveSetting | undefined;
+  readonly tokensAllowed: boolean;
+  readonly reflection: ReflectionAccess;
+  readonly messageMaxBytes: number;
+  readonly poolMax: number;
+  readonly logLevel: LogLevel;
+}
+
+/** Tells a person about a setting that works and should be changed. */
+export type Warn = (message: string) => void;
+
+/**
+ * Reads the settings of `serve`.
+ *
+ * @throws ConfigError that names the source, the key, the value and the rule of the first wrong one.
+ */
+export function parseServeConfig(
+  kind: SiloKind,
+  env: Environment,
+  contracts: readonly DescService[],
+  warn: Warn,
+): ServeConfig {
+  warnAboutUnknownSettings(env, warn);
+  const reader = createSettingsReader(env, warn);
+  const topology = readTopology(reader);
+  const silo = readSilo(kind, reader, topology);
+  const keys = readKeys(reader);
+  const disabledMethods = readLiveSetting(reader, "CELLWAY_RPC_DISABLED_METHODS");
+  if (disabledMethods !== undefined) parseMethodList(disabledMethods.text, disabledMethods.source, contracts);
+  const rpcListen = readOrigin(reader, "CELLWAY_RPC_LISTEN", DEFAULT_RPC_LISTEN);
+  const httpListen = readOrigin(reader, "CELLWAY_HTTP_LISTEN", DEFAULT_HTTP_LISTEN);
+  if (rpcListen === httpListen && !rpcListen.endsWith(":0")) {
+    throw badSetting("CELLWAY_HTTP_LISTEN", httpListen, "must differ from CELLWAY_RPC_LISTEN: RPC is never public");
+  }
+  return Object.freeze({
+    silo,
+    topology,
+    databaseUrl: readDatabaseUrl(reader),
+    rpcListen,
+    httpListen,
+    keys,
+    disabledMethods,
+    tokensAllowed: readChoice(reader, "CELLWAY_RPC_TOKENS_ALLOWED", ["true", "false"], "false") === "true",
+    reflection: readChoice(reader, "CELLWAY_RPC_REFLECTION", ["open", "token", "off"], "token"),
+    messageMaxBytes: readWhole(reader, "CELLWAY_RPC_MESSAGE_MAX_BYTES", {
+      min: 1_024,
+      max: 268_435_456,
+      fallback: 4_194_304,
+    }),
+    poolMax: readWhole(reader, "CELLWAY_DATABASE_POOL_MAX", { min: 1, max: 500, fallback: 10 }),
+    logLevel: readLogLevel(reader),
+  });
+}
+
+/** What `migrate` is told: which silo's tables, and where. */
+export interface MigrateConfig {
+  readonly silo: Silo;
+  /** A secret: it may hold a password. */
+  readonly databaseUrl: string;
+}
+
+/** Reads the settings of `migrate`; it needs no topology, keys or ports. @throws ConfigError */
+export function parseMigrateConfig(kind: SiloKind, env: Environment, warn: Warn): MigrateConfig {
+  const reader = createSettingsReader(env, warn);
+  const cell =
+    kind === "cell" ? reader.readOrThrow("CELLWAY_CELL", "must name the cell whose database is migrated") : "";
+  const silo =
+    kind === "cell" ? createCellSilo(cell) : kind === "control" ? createControlSilo() : createMonolithSilo([]);
+  return Object.freeze({ silo, databaseUrl: readDatabaseUrl(reader) });
+}
+
+/** Reads CELLWAY_TOPOLOGY: JSON when it starts with a brace, else the path of a file. @throws ConfigError */
+export function readTopology(reader: SettingsReader): Topology {
+  const variable = "environment variable CELLWAY_TOPOLOGY";
+  const value = reader.readOrThrow("CELLWAY_TOPOLOGY", "must be the path of a topology file, or its JSON").trim();
+  const isInline = value.startsWith("{");
+  const source = isInline ? variable : value;
+  const text = isInline ? value : readTextFile(value, variable);
+  return parseTopology(parseJson(text, source), source);
+}
+
+/** Reads CELLWAY_RPC_KEYS or its file, and checks them. @throws ConfigError that never holds a secret */
+export function readKeys(reader: SettingsReader): LiveSetting {
+  const keys = readLiveSetting(reader, "CELLWAY_RPC_KEYS");
+  if (keys === undefined) {
+    throw new ConfigError(
+      "environment variable CELLWAY_RPC_KEYS",
+      "",
+      undefined,
+      "must hold id:base64 (or set CELLWAY_RPC_KEYS_FILE); make a key with: cellway keys generate",
+    );
+  }
+  parseKeyText(keys);
+  return keys;
+}
+
+/** The keys of a setting. @throws ConfigError that never holds a secret */
+export function parseKeyText(keys: LiveSetting, text = keys.text): SigningKey[] {
+  return parseKeys(text, keys.source);
+}
+
+/** Reads CELLWAY_LOG_LEVEL. @throws ConfigError */
+function readLogLevel(reader: SettingsReader): LogLevel {
+  return readChoice(reader, "CELLWAY_LOG_LEVEL", ["debug", "info", "warn", "error", "silent"], "info");
+}
+
+/** Reads CELLWAY_MODE. @throws ConfigError */
+export function readMode(reader: SettingsReader): "siloed" | "monolith" {
+  return readChoice(reader, "CELLWAY_MODE", ["siloed", "monolith"], "siloed");
+}
+
+/**
+ * Reads `organization.CreateOrganization, user.*`, one a line or separated by commas; `#` starts a comment.
+ *
+ * @throws ConfigError for a name that is no method of `contracts`: a misspelled switch would switch nothing off.
+ */
+export function parseMethodList(text: string, source: string, contracts: readonly DescService[]): string[] {
+  const names = text
+    .split("\n")
+    .flatMap((line) => (line.split("#", 1)[0] ?? "").split(/[,\s]+/))
+    .filter((name) => name !== "");
+  for (const [index, name] of names.entries()) {
+    const [key = "", method = ""] = name.split(".", 2);
+    const service = contracts.find((contract) => servicePolicyOf(contract).key === key);
+    const isKnown = method === "*" || service?.methods.some((candidate) => candidate.name === method) === true;
+    if (service === undefined || !isKnown) {
+      throw new ConfigError(
+        source,
+        `[${index}]`,
+        name,
+        "must be service.Method or service.*, such as organization.CreateOrganization",
+      );
+    }
+  }
+  return names;
+}
+
+function readSilo(kind: SiloKind, reader: SettingsReader, topology: Topology): Silo {
+  if (kind === "control") return createControlSilo();
+  const names = [...topology.cells.keys()];
+  if (kind === "monolith") return createMonolithSilo(names);
+  const rule = `must be one of the topology's cells: ${names.join(", ")}`;
+  const cell = reader.readOrThrow("CELLWAY_CELL", rule);
+  if (!topology.cells.has(cell)) throw badSetting("CELLWAY_CELL", cell, rule);
+  return createCellSilo(cell);
+}
+
+function readDatabaseUrl(reader: SettingsReader): string {
+  const rule =
+    "must be postgres://user:password@host:5432/database or postgres://user@/database?host=/socket/directory, with special characters percent-encoded";
+  const url = reader.readOrThrow("CELLWAY_DATABASE_URL", rule);
+  const match = /^postgres(?:ql)?:\/\/[^@/?#\s]+@([^@/?#\s]*)\/[^@/?#\s]+(\?\S*)?$/.exec(url);
+  const host = match === null ? "" : match[1] || (new URLSearchParams(match[2]).get("host") ?? "");
+  // The value may hold a password, so it is not shown.
+  if (host === "") throw badSetting("CELLWAY_DATABASE_URL", "(hidden)", rule);
+  return url;
+}
+
+function readOrigin(reader: SettingsReader, name: SettingName, fallback: string): string {
+  const value = reader.read(name) ?? fallback;
+  const match = /^http:\/\/(?:\[[0-9a-f:]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(value);
+  if (match === null || Number(match[1]) > 65_535) {
+    throw badSetting(name, value, `must be an http:// origin with a port and no path, such as ${fallback}`);
+  }
+  return value;
+}
+
+function readChoice<const T extends string>(
+  reader: SettingsReader,
+  name: SettingName,
+  choices: readonly T[],
+  fallback: NoInfer<T>,
+): T {
+  const value = reader.read(name) ?? fallback;
+  const choice = choices.find((candidate) => candidate === value);
+  if (choice === undefined) throw badSetting(name, value, `must be one of ${choices.join(", ")}`);
+  return choice;
+}
+
+function readWhole(
+  reader: SettingsReader,
+  name: SettingName,
+  bounds: { min: number; max: number; fallback: number },
+): number {
+  const text = reader.read(name);
+  if (text === undefined) return bounds.fallback;
+  const value = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= bounds.min && value <= bounds.max)) {
+    throw badSetting(name, text, `must be a whole number of ${bounds.min} to ${bounds.max}`);
+  }
+  return value;
+}
+
+function parseJson(text: string, source: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ConfigError(source, "", text, `must be JSON (${(error as Error).message})`);
+  }
+}
+
+function badSetting(name: SettingName, value: string, rule: string): ConfigError {
+  return new ConfigError(`environment variable ${name}`, "", value, rule);
+}
+
+/** A misspelled name would silently leave a default in force. */
+function warnAboutUnknownSettings(env: Environment, warn: Warn): void {
+  const known = new Set<string>([...SETTINGS.map((setting) => setting.name), ...Object.values(SETTING_ALIASES)]);
+  for (const name of Object.keys(env)) {
+    if (name.startsWith("CELLWAY_") && !known.has(name)) {
+      warn(`${name} is not a setting of Cellway and is ignored; see: cellway serve --help`);
+    }
+  }
+}

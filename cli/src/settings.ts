@@ -1,0 +1,128 @@
+import { formatTable, heading } from "./table.js";
+
+/** One environment variable. */
+export interface SettingDefinition {
+  readonly name: string;
+  /** What holds when it is not set; `required` or `none` when nothing does. */
+  readonly fallback: string;
+  /** The unit or form of its value. */
+  readonly unit: string;
+  /** A sentence for people. */
+  readonly meaning: string;
+  /** Whether its value must never be printed or logged. */
+  readonly isSecret: boolean;
+}
+
+/** Where RPC is served when nothing is said. */
+export const DEFAULT_RPC_LISTEN = "http://127.0.0.1:8001";
+
+/** Where HTTP is served when nothing is said. */
+export const DEFAULT_HTTP_LISTEN = "http://127.0.0.1:8000";
+
+/** The data folder of `cellway dev` when nothing is said. */
+export const DEFAULT_DATA_DIR = ".cellway";
+
+/** Everything that `cellway` reads from its environment. Nothing else of ours reads it. */
+export const SETTINGS = [
+  setting(
+    "CELLWAY_CELL",
+    "required for a cell",
+    "name",
+    // TODO(cells): old name.
+    "The cell that `serve --silo cell` is: one of the topology's cells. Old name: CELLWAY_REGION.",
+  ),
+  setting(
+    "CELLWAY_TOPOLOGY",
+    "required",
+    "path or JSON",
+    // TODO(cells): old name.
+    "Every silo of the fleet: a JSON file, or the JSON itself. Old name: CELLWAY_REGION_CONFIG.",
+  ),
+  setting(
+    "CELLWAY_MODE",
+    "siloed",
+    "siloed | monolith",
+    "What CELLWAY_TOPOLOGY describes, for the commands that call a fleet; `serve` has --silo.",
+  ),
+  secret(
+    "CELLWAY_DATABASE_URL",
+    "required",
+    "postgres:// URL",
+    "The silo's own database, PostgreSQL 14 or later. For `dev`, in place of the embedded one: with {silo} where the name of the silo goes.",
+  ),
+  setting(
+    "CELLWAY_DATABASE_POOL_MAX",
+    "10",
+    "connections, 1 to 500",
+    "Database connections of a silo, for each of its sides.",
+  ),
+  setting(
+    "CELLWAY_RPC_LISTEN",
+    DEFAULT_RPC_LISTEN,
+    "http:// origin",
+    "Where RPC is served to other silos; port 0 lets the system choose. Never public.",
+  ),
+  setting(
+    "CELLWAY_HTTP_LISTEN",
+    DEFAULT_HTTP_LISTEN,
+    "http:// origin",
+    "Where /healthz, /readyz, /metrics and public routes are served.",
+  ),
+  secret(
+    "CELLWAY_RPC_KEYS",
+    "required",
+    "id:base64,id:base64",
+    "Signing keys, at least 32 bytes each: the first signs, all verify. Master keys for control and a monolith; for a cell what `cellway keys derive` prints.",
+  ),
+  setting(
+    "CELLWAY_RPC_KEYS_FILE",
+    "none",
+    "path",
+    "A file with CELLWAY_RPC_KEYS instead; read again when it changes and on SIGHUP.",
+  ),
+  setting(
+    "CELLWAY_RPC_DISABLED_METHODS",
+    "none",
+    "service.Method, …",
+    "Methods that are switched off: organization.CreateOrganization or organization.*.",
+  ),
+  setting(
+    "CELLWAY_RPC_DISABLED_METHODS_FILE",
+    "none",
+    "path",
+    "A file with CELLWAY_RPC_DISABLED_METHODS instead; read again when it changes and on SIGHUP.",
+  ),
+  setting(
+    "CELLWAY_RPC_TOKENS_ALLOWED",
+    "false",
+    "true | false",
+    "Whether tokens of `cellway token` are accepted in place of signatures.",
+  ),
+  setting("CELLWAY_RPC_REFLECTION", "token", "open | token | off", "Who may ask for the schema."),
+  setting("CELLWAY_RPC_MESSAGE_MAX_BYTES", "4194304", "bytes, 1024 to 268435456", "Largest request or response."),
+  setting(
+    "CELLWAY_LOG_LEVEL",
+    "info",
+    "debug | info | warn | error | silent",
+    "How much is logged, as JSON lines on standard error.",
+  ),
+] as const satisfies readonly SettingDefinition[];
+
+/** The name of a setting that exists. */
+export type SettingName = (typeof SETTINGS)[number]["name"];
+
+/** The table of settings, for help. */
+export function formatSettings(): string {
+  const rows = SETTINGS.map((entry) => [entry.name, entry.fallback, entry.unit, entry.isSecret ? "secret" : ""]);
+  const table = formatTable([heading("setting", "default", "value", ""), ...rows], 2);
+  const meanings = SETTINGS.map((entry) => `  ${entry.name}\n      ${entry.meaning}`);
+  return `Settings, from the environment:\n${table}\n\n${meanings.join("\n")}`;
+}
+
+function setting<N extends string>(name: N, fallback: string, unit: string, meaning: string) {
+  return { name, fallback, unit, meaning, isSecret: false };
+}
+
+function secret<N extends string>(name: N, fallback: string, unit: string, meaning: string) {
+  return { name, fallback, unit, meaning, isSecret: true };
+}

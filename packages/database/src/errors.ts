@@ -1,0 +1,43 @@
+/** The database cannot be reached, refuses the connection, or cannot be used. The message holds no password. */
+export class DatabaseConnectError extends Error {
+  override readonly name = "DatabaseConnectError";
+}
+
+/**
+ * Whether a statement failed because a row with the same unique value exists.
+ *
+ * @param constraint - the name of one constraint or unique index; any when left out.
+ */
+export function isUniqueViolation(error: unknown, constraint?: string): boolean {
+  return hasSqlState(error, "23505", constraint);
+}
+
+/**
+ * Whether a statement failed because a referenced row is absent, or a row is still referenced.
+ *
+ * @param constraint - the name of one constraint; any when left out.
+ */
+export function isForeignKeyViolation(error: unknown, constraint?: string): boolean {
+  return hasSqlState(error, "23503", constraint);
+}
+
+/** One line about an error, also for those of Node that leave their message empty (a refused dual-stack connection). */
+export function describeError(error: unknown): string {
+  if (error instanceof AggregateError && error.message === "") return error.errors.map(describeError).join("; ");
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The five-character SQLSTATE that PostgreSQL gave, also through TypeORM's wrapper; undefined for other errors. */
+export function sqlStateOf(error: unknown): string | undefined {
+  const code = fieldOf(error, "code");
+  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}
+
+function hasSqlState(error: unknown, state: string, constraint: string | undefined): boolean {
+  if (sqlStateOf(error) !== state) return false;
+  return constraint === undefined || fieldOf(error, "constraint") === constraint;
+}
+
+function fieldOf(error: unknown, field: "code" | "constraint"): unknown {
+  return typeof error === "object" && error !== null ? (error as Record<string, unknown>)[field] : undefined;
+}

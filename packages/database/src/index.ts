@@ -1,0 +1,32 @@
+export { ADVISORY_LOCK_CLASS } from "./advisory-locks.js";
+export { type OpenDatabaseOptions, openDatabase, SiloDatabase } from "./database.js";
+export { EmbeddedPostgresError } from "./embedded/errors.js";
+export {
+  type EmbeddedPostgres,
+  type EmbeddedPostgresOptions,
+  startEmbeddedPostgres,
+} from "./embedded/start-embedded-postgres.js";
+export {
+  CellEntity,
+  ControlEntity,
+  type EntityClass,
+  GeneratedIdColumn,
+  IdColumn,
+  listMarkedEntities,
+  localModeOfEntity,
+  type SiloEntityOptions,
+  schemaOf,
+} from "./entities.js";
+export { DatabaseConnectError, isForeignKeyViolation, isUniqueViolation, sqlStateOf } from "./errors.js";
+export { type AppliedMigration, type MigrateOptions, migrate } from "./migrate.js";
+export { type PendingMigration, pendingMigrations, type SqlQuery } from "./migration-plan.js";
+export {
+  type Migration,
+  MigrationError,
+  type MigrationPhase,
+  type MigrationSet,
+  readMigrations,
+} from "./migrations.js";
+export { assertServerVersion, SERVER_VERSION_MIN, type TimeoutMode } from "./probe.js";
+export { type Queryable, rowsOf } from "./queryable.js";
+export { cellNumberOfSnowflake, createdAtOfSnowflake, nextSnowflake } from "./snowflake.js";

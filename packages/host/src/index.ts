@@ -1,0 +1,11 @@
+export { migrateSilo, migrationSetsOf } from "./migrate-silo.js";
+export {
+  implementContract,
+  type RouteDefinition,
+  type ServedContract,
+  type ServiceContext,
+  type ServiceModule,
+  type TaskDefinition,
+} from "./module.js";
+export { type RunningSilo, type SiloConfig, startSilo } from "./silo.js";
+export { createTaskRunner, type TaskRunner } from "./tasks.js";

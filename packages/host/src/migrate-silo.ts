@@ -1,0 +1,29 @@
+import { type AppliedMigration, type MigrationSet, migrate, readMigrations } from "@cellway/database";
+import { isLocalTo, type Silo } from "@cellway/silo";
+import type { ServiceModule } from "./module.js";
+
+/** The migrations of modules, in the order of the modules. */
+export async function migrationSetsOf(modules: readonly ServiceModule[]): Promise<MigrationSet[]> {
+  return Promise.all(
+    modules.map(async (module) => ({
+      service: module.name,
+      localMode: module.localMode,
+      migrations: await readMigrations(module.migrations),
+    })),
+  );
+}
+
+/**
+ * Brings the database of a silo to what those of `modules` that are local to it need. Safe to run twice and from
+ * several processes at once: one works, the others wait and find nothing to do.
+ *
+ * @returns what was applied, in order; empty when nothing was missing.
+ */
+export async function migrateSilo(options: {
+  silo: Silo;
+  databaseUrl: string;
+  modules: readonly ServiceModule[];
+}): Promise<AppliedMigration[]> {
+  const local = options.modules.filter((module) => isLocalTo(options.silo, module.localMode));
+  return migrate({ url: options.databaseUrl, sets: await migrationSetsOf(local) });
+}

@@ -1,0 +1,78 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { DescService } from "@bufbuild/protobuf";
+import type { EntityClass, SiloDatabase } from "@cellway/database";
+import type { CellResolver, RpcRuntime } from "@cellway/rpc";
+import type { LocalMode, Silo, Topology } from "@cellway/silo";
+import type { Logger, Metrics } from "@cellway/telemetry";
+import type { ServiceImpl } from "@connectrpc/connect";
+
+/** Everything that code of a service may use. */
+export interface ServiceContext {
+  readonly silo: Silo;
+  readonly topology: Topology;
+  /** The tables of the service's own side. */
+  readonly database: SiloDatabase;
+  /** Clients of every service, wherever it runs. */
+  readonly rpc: Pick<RpcRuntime, "client">;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Now, in milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** A contract with what implements it. */
+export interface ServedContract {
+  readonly service: DescService;
+  readonly implementation: Partial<ServiceImpl<DescService>>;
+}
+
+/** Pairs a contract with its implementation; every method must be there. */
+export function implementContract<S extends DescService>(service: S, implementation: ServiceImpl<S>): ServedContract {
+  return { service, implementation: implementation as Partial<ServiceImpl<DescService>> };
+}
+
+/** Work that a silo does by itself, again and again. May run in several processes at once; it must allow for that. */
+export interface TaskDefinition {
+  /** `organization.purge-deleted`: stable, in logs and metrics. */
+  readonly name: string;
+  readonly localMode: LocalMode;
+  /** Pause between the end of a run and the next; up to a tenth is added at random. */
+  readonly intervalMs: number;
+  /** One run. A rejection is logged and counted; the next run comes all the same. */
+  readonly run: (context: ServiceContext) => Promise<void>;
+}
+
+/** A public HTTP route. In a silo of the other side it answers 404 and is logged. */
+export interface RouteDefinition {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** An exact path. */
+  readonly path: string;
+  readonly localMode: LocalMode;
+  readonly handle: (context: ServiceContext, req: IncomingMessage, res: ServerResponse) => Promise<void>;
+}
+
+/** One value that says everything a host needs to run a service. */
+export interface ServiceModule {
+  /** The contract's key: `organization`. */
+  readonly name: string;
+  readonly localMode: LocalMode;
+  /** Its tables; each marked for `localMode`. */
+  readonly entities: readonly EntityClass[];
+  /** The folder of its SQL migrations. */
+  readonly migrations: URL;
+  readonly contracts: (context: ServiceContext) => readonly ServedContract[];
+  readonly tasks: readonly TaskDefinition[];
+  readonly routes: readonly RouteDefinition[];
+  /** Control's directory only: how this silo finds the cell of an organization. */
+  readonly createResolver?: (context: Pick<ServiceContext, "silo" | "topology" | "database" | "now">) => CellResolver;
+  /**
+   * Before the silo is ready: seeds what configuration says must exist. Must be safe to repeat: while migrations are
+   * pending it may fail, and is tried again.
+   */
+  readonly prepare?: (context: ServiceContext) => Promise<void>;
+  /**
+   * Once, when the silo stops, after its calls and tasks and before its tables go: ends what runs behind them. Must not
+   * take long; it may come before {@link prepare} has succeeded.
+   */
+  readonly stop?: (context: ServiceContext) => Promise<void>;
+}

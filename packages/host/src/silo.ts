@@ -1,0 +1,282 @@
+import { type MigrationSet, openDatabase, pendingMigrations, type SiloDatabase } from "@cellway/database";
+import {
+  type CellResolver,
+  createRpcRuntime,
+  type KeyRing,
+  type MethodSwitch,
+  type Network,
+  type NetworkListener,
+  type ReflectionAccess,
+  type RpcLimits,
+  type RpcRuntime,
+} from "@cellway/rpc";
+import { isLocalTo, type LocalMode, type Silo, type Topology } from "@cellway/silo";
+import type { Logger, Metrics } from "@cellway/telemetry";
+import { translateDatabaseError } from "./database-errors.js";
+import { type HttpServer, type MountedRoute, startHttpServer } from "./http-server.js";
+import { type Preparation, prepareModules, stopModules, waitAtMost } from "./lifecycle.js";
+import { migrationSetsOf } from "./migrate-silo.js";
+import type { ServiceContext, ServiceModule } from "./module.js";
+import { createReadiness, type Readiness, type SchemaCheck } from "./readiness.js";
+import { createTaskRunner, type TaskRunner } from "./tasks.js";
+
+/** What a silo is told. */
+export interface SiloConfig {
+  readonly silo: Silo;
+  readonly topology: Topology;
+  /** `postgres://…`, a migrated PostgreSQL 14 or later. */
+  readonly databaseUrl: string;
+  /** Origin to serve RPC at; port 0 lets the system choose. Never the public port. */
+  readonly rpcListen: string;
+  /** Origin to serve HTTP at. */
+  readonly httpListen: string;
+  readonly keys: KeyRing;
+  readonly methodSwitch: MethodSwitch;
+  readonly network: Network;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly tokensAllowed: boolean;
+  readonly reflection: ReflectionAccess;
+  readonly limits?: Partial<RpcLimits>;
+  /** False sends JSON bodies. Default true. */
+  readonly useBinaryFormat?: boolean;
+  /** Default `Date.now`. */
+  readonly now?: () => number;
+  /** Database connections per side. Default 10. */
+  readonly poolMax?: number;
+}
+
+/** A silo in service. */
+export interface RunningSilo {
+  readonly silo: Silo;
+  readonly rpc: RpcRuntime;
+  readonly rpcAddress: string;
+  readonly httpAddress: string;
+  readonly tasks: Pick<TaskRunner, "runNow">;
+  /** The tables of one side; throws when this silo does not have it. */
+  database(localMode: LocalMode): SiloDatabase;
+  /** Finishes what is under way, for at most `graceMs` (default 3,000), and lets go of everything. Safe to call twice. */
+  stop(options?: { graceMs?: number }): Promise<void>;
+}
+
+const DEFAULT_GRACE_MS = 3_000;
+
+/**
+ * Starts a silo with those of `modules` that are local to it. Fails, leaving nothing open, when the database cannot
+ * be reached, a contract cannot be served or a port is taken. While migrations are pending it starts without being ready.
+ */
+export async function startSilo(config: SiloConfig, modules: readonly ServiceModule[]): Promise<RunningSilo> {
+  const undo: (() => Promise<unknown>)[] = [];
+  try {
+    return await openSilo(config, modules, undo);
+  } catch (error) {
+    for (const close of undo.reverse()) await close().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function openSilo(
+  config: SiloConfig,
+  modules: readonly ServiceModule[],
+  undo: (() => Promise<unknown>)[],
+): Promise<RunningSilo> {
+  const local = modules.filter((module) => isLocalTo(config.silo, module.localMode));
+  const databases = await openDatabases(config, local, undo);
+  const schema = await createSchemaChecks(local, databases);
+  let isReady = false;
+  const rpc = createRuntime(config, createSiloResolver(config, local, databases), () => isReady);
+  const contexts = new Map(
+    local.map((module) => [module, createContext(config, need(databases, module.localMode), rpc)]),
+  );
+  undo.push(() => stopModules(config.silo, contexts, DEFAULT_GRACE_MS));
+  const tasks = createTaskRunner(config);
+  const preparation = await prepareModules(config, contexts, schema);
+  undo.push(() => preparation.stop());
+  const readiness = createSiloReadiness(config, schema, () => preparation.isDone());
+  for (const [module, context] of contexts) {
+    for (const contract of module.contracts(context)) rpc.serve(contract.service, contract.implementation);
+    for (const task of module.tasks) tasks.register(task, context);
+  }
+  const listener = await config.network.listen(config.rpcListen, rpc.endpoint());
+  undo.push(() => listener.close({ graceMs: 0 }));
+  const http = await startHttpServer({
+    ...config,
+    address: config.httpListen,
+    readiness,
+    routes: mountRoutes(modules, contexts),
+  });
+  undo.push(() => http.close());
+  preparation.whenDone(() => {
+    tasks.start();
+    isReady = true;
+    config.logger.info(
+      { rpc: listener.address, http: http.address, services: local.map((module) => module.name) },
+      "the silo serves",
+    );
+  });
+  return {
+    silo: config.silo,
+    rpc,
+    rpcAddress: listener.address,
+    httpAddress: http.address,
+    tasks,
+    database: (localMode) => need(databases, localMode),
+    stop: createStop(config, { readiness, preparation, tasks, listener, http, contexts, databases }, () => {
+      isReady = false;
+    }),
+  };
+}
+
+async function openDatabases(
+  config: SiloConfig,
+  local: readonly ServiceModule[],
+  undo: (() => Promise<unknown>)[],
+): Promise<Map<LocalMode, SiloDatabase>> {
+  const databases = new Map<LocalMode, SiloDatabase>();
+  for (const localMode of ["CONTROL", "CELL"] as const) {
+    if (!isLocalTo(config.silo, localMode)) continue;
+    const database = await openDatabase({
+      localMode,
+      siloName: config.silo.name,
+      url: config.databaseUrl,
+      entities: local.filter((module) => module.localMode === localMode).flatMap((module) => [...module.entities]),
+      applicationName: `cellway-${config.silo.name}`,
+      ...(config.poolMax === undefined ? {} : { poolMax: config.poolMax }),
+      onIdleConnectionError: (error) => config.logger.warn({ err: error }, "an idle database connection broke"),
+    });
+    undo.push(() => database.destroy());
+    databases.set(localMode, database);
+  }
+  return databases;
+}
+
+async function createSchemaChecks(
+  local: readonly ServiceModule[],
+  databases: ReadonlyMap<LocalMode, SiloDatabase>,
+): Promise<SchemaCheck[]> {
+  const sets = await migrationSetsOf(local);
+  return [...databases].map(([localMode, database]) => () => {
+    return findPendingNames(
+      database,
+      sets.filter((set) => set.localMode === localMode),
+    );
+  });
+}
+
+function createSiloReadiness(
+  config: SiloConfig,
+  schemaChecks: readonly SchemaCheck[],
+  isPrepared: () => boolean,
+): Readiness {
+  const peers = new Map<string, string>();
+  if (config.silo.mode === "CELL") peers.set("control", config.topology.controlRpcAddress);
+  if (config.silo.mode === "CONTROL")
+    for (const cell of config.topology.cells.values()) peers.set(cell.name, cell.rpcAddress);
+  const readiness = createReadiness({ schemaChecks, peers, network: config.network, logger: config.logger });
+  return {
+    async check() {
+      const report = await readiness.check();
+      return { ...report, ready: report.ready && isPrepared() };
+    },
+    stop: () => readiness.stop(),
+  };
+}
+
+async function findPendingNames(database: SiloDatabase, sets: readonly MigrationSet[]): Promise<string[]> {
+  const pending = await pendingMigrations({ query: (sql, parameters) => database.query(sql, parameters), sets });
+  return pending.map(({ service, migration }) => `${service}/${migration.name}`);
+}
+
+function createSiloResolver(
+  config: SiloConfig,
+  local: readonly ServiceModule[],
+  databases: ReadonlyMap<LocalMode, SiloDatabase>,
+): CellResolver | undefined {
+  const owner = local.find((module) => module.createResolver !== undefined);
+  return owner?.createResolver?.({
+    silo: config.silo,
+    topology: config.topology,
+    database: need(databases, owner.localMode),
+    now: config.now ?? Date.now,
+  });
+}
+
+function createRuntime(config: SiloConfig, resolver: CellResolver | undefined, isReady: () => boolean): RpcRuntime {
+  return createRpcRuntime({
+    silo: config.silo,
+    network: config.network,
+    keys: config.keys,
+    logger: config.logger,
+    metrics: config.metrics,
+    controlAddress: config.topology.controlRpcAddress,
+    ...(resolver === undefined ? {} : { resolver }),
+    limits: config.limits ?? {},
+    methodSwitch: config.methodSwitch,
+    tokensAllowed: config.tokensAllowed,
+    reflection: config.reflection,
+    useBinaryFormat: config.useBinaryFormat ?? true,
+    translateError: translateDatabaseError,
+    isReady,
+  });
+}
+
+function createContext(config: SiloConfig, database: SiloDatabase, rpc: RpcRuntime): ServiceContext {
+  return {
+    silo: config.silo,
+    topology: config.topology,
+    database,
+    rpc,
+    logger: config.logger,
+    metrics: config.metrics,
+    now: config.now ?? Date.now,
+  };
+}
+
+/** Routes of all modules: those of the other side too, so that a request for one is told apart from nonsense. */
+function mountRoutes(
+  modules: readonly ServiceModule[],
+  contexts: ReadonlyMap<ServiceModule, ServiceContext>,
+): MountedRoute[] {
+  return modules.flatMap((module) => module.routes.map((route) => ({ route, context: contexts.get(module) })));
+}
+
+function createStop(
+  config: SiloConfig,
+  parts: {
+    readiness: Readiness;
+    preparation: Preparation;
+    tasks: TaskRunner;
+    listener: NetworkListener;
+    http: HttpServer;
+    contexts: ReadonlyMap<ServiceModule, ServiceContext>;
+    databases: ReadonlyMap<LocalMode, SiloDatabase>;
+  },
+  onStopping: () => void,
+): RunningSilo["stop"] {
+  let stopped: Promise<void> | undefined;
+  const stop = async (graceMs: number) => {
+    onStopping();
+    parts.readiness.stop();
+    const outcomes = await Promise.allSettled([
+      parts.listener.close({ graceMs }),
+      parts.tasks.stop(graceMs),
+      waitAtMost(graceMs, parts.preparation.stop()),
+    ]);
+    outcomes.push(...(await Promise.allSettled([stopModules(config.silo, parts.contexts, graceMs)])));
+    outcomes.push(...(await Promise.allSettled([parts.http.close()])));
+    outcomes.push(...(await Promise.allSettled([...parts.databases.values()].map((database) => database.destroy()))));
+    const failure = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failure !== undefined) throw failure.reason;
+    config.logger.info("the silo has stopped");
+  };
+  return (options) => {
+    stopped ??= stop(options?.graceMs ?? DEFAULT_GRACE_MS);
+    return stopped;
+  };
+}
+
+function need(databases: ReadonlyMap<LocalMode, SiloDatabase>, localMode: LocalMode): SiloDatabase {
+  const database = databases.get(localMode);
+  if (database === undefined) throw new Error(`This silo has no ${localMode.toLowerCase()} tables.`);
+  return database;
+}

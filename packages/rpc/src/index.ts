@@ -1,0 +1,40 @@
+export {
+  type CallContext,
+  currentCall,
+  detachFromCall,
+  formatViewer,
+  parseViewer,
+  type Viewer,
+  withCallContext,
+  withViewer,
+} from "./context.js";
+export { ContractError, type MethodPolicy, methodPolicyOf, type ServicePolicy, servicePolicyOf } from "./contract.js";
+export {
+  createRpcError,
+  ERROR_DOMAIN,
+  errorMetadataOf,
+  isUnsent,
+  type RefusalReason,
+  type RuntimeReason,
+  reasonOf,
+} from "./errors.js";
+export type { CallExplanation } from "./explain.js";
+export { readUpdateMask } from "./field-mask.js";
+export { createHttpNetwork } from "./network/http-network.js";
+export { type CapturedRequest, createMemoryNetwork, type MemoryNetwork } from "./network/memory-network.js";
+export type { Network, NetworkListener } from "./network/network.js";
+export { cutPage, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, type PageRequest, readPage } from "./paging.js";
+export type { CellResolver, Destination } from "./resolver.js";
+export { createRpcRuntime, type ReflectionAccess, type RpcRuntime, type RpcRuntimeOptions } from "./runtime.js";
+export { SILO_HEADER } from "./server/interceptors.js";
+export { createMethodSwitch, DEFAULT_LIMITS, type MethodSwitch, type RpcLimits } from "./settings.js";
+export {
+  createCellKeyRing,
+  createMasterKeyRing,
+  deriveCellKey,
+  formatKeys,
+  type KeyRing,
+  parseKeys,
+  type SigningKey,
+} from "./signing/keys.js";
+export { mintToken, TOKEN_SCHEME, TOKEN_TTL_MAX_MS, type TokenClaims } from "./signing/token.js";

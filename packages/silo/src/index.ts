@@ -1,0 +1,24 @@
+export { currentSiloContext, type SiloContext, withoutSiloContext, withSiloContext } from "./context.js";
+export { ConfigError, SiloLimitError, type SiloLimitKind } from "./errors.js";
+export { createSettingsReader, SETTING_ALIASES, type SettingsReader } from "./settings.js";
+export {
+  CONTROL_SILO_NAME,
+  createCellSilo,
+  createControlSilo,
+  createMonolithSilo,
+  isControlName,
+  isLocalTo,
+  type LocalMode,
+  MONOLITH_SILO_NAME,
+  type Silo,
+  type SiloMode,
+} from "./silo.js";
+export {
+  CELL_NUMBER_MAX,
+  type Cell,
+  formatTopology,
+  type Locality,
+  type LocalityCategory,
+  parseTopology,
+  type Topology,
+} from "./topology.js";

@@ -1,0 +1,3 @@
+export { createLogger, type Logger, type LogLevel } from "./logger.js";
+export { METRIC_DEFINITIONS, type MetricDefinition, type MetricName } from "./metric-definitions.js";
+export { type BoundCounter, createMetrics, type Labels, type Metrics } from "./metrics.js";

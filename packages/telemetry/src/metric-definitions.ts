@@ -1,0 +1,80 @@
+/** What one metric is. METRICS.md is printed from these. */
+export type MetricDefinition =
+  | { readonly type: "counter" | "gauge"; readonly help: string; readonly labels: readonly string[] }
+  | {
+      readonly type: "histogram";
+      readonly help: string;
+      readonly labels: readonly string[];
+      readonly buckets: readonly number[];
+    };
+
+const CALL_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+
+/** Every metric a silo exposes. */
+export const METRIC_DEFINITIONS = {
+  cellway_rpc_client_calls_total: {
+    type: "counter",
+    help: "Calls made to another silo, by outcome. `code` is the Connect code, `ok` on success.",
+    labels: ["method", "destination", "code"],
+  },
+  cellway_rpc_client_duration_seconds: {
+    type: "histogram",
+    help: "Time of calls to another silo, retries included.",
+    labels: ["method", "destination"],
+    buckets: CALL_SECONDS,
+  },
+  cellway_rpc_client_retries_total: {
+    type: "counter",
+    help: "Attempts after the first, by why the one before failed (`unsent`, `unavailable`).",
+    labels: ["method", "destination", "why"],
+  },
+  cellway_rpc_client_retry_budget_exhausted_total: {
+    type: "counter",
+    help: "Failed attempts that were not repeated because the destination's retry budget was spent.",
+    labels: ["destination"],
+  },
+  cellway_rpc_client_rejected_total: {
+    type: "counter",
+    help: "Calls refused before they were sent: `circuit_open`, `concurrency_limit`, `method_disabled`, `unmapped`.",
+    labels: ["method", "destination", "why"],
+  },
+  cellway_rpc_client_circuit_state: {
+    type: "gauge",
+    help: "State of the circuit breaker of a destination: 0 closed, 1 half open, 2 open.",
+    labels: ["destination"],
+  },
+  cellway_rpc_local_calls_total: {
+    type: "counter",
+    help: "Calls of a service that is local to the calling code: no serialization, no socket.",
+    labels: ["method"],
+  },
+  cellway_rpc_server_calls_total: {
+    type: "counter",
+    help: "Calls that reached the interceptors of this silo, by caller and outcome.",
+    labels: ["method", "caller", "code"],
+  },
+  cellway_rpc_server_duration_seconds: {
+    type: "histogram",
+    help: "Time from a verified request to its response.",
+    labels: ["method"],
+    buckets: CALL_SECONDS,
+  },
+  cellway_rpc_server_refused_total: {
+    type: "counter",
+    help: "Requests refused before anything was parsed, by the reason of the refusal.",
+    labels: ["reason"],
+  },
+  cellway_rpc_nonce_memory_entries: {
+    type: "gauge",
+    help: "Nonces remembered against replay.",
+    labels: [],
+  },
+  cellway_task_runs_total: {
+    type: "counter",
+    help: "Runs of periodic tasks, by outcome (`ok`, `error`).",
+    labels: ["task", "outcome"],
+  },
+} as const satisfies Record<string, MetricDefinition>;
+
+/** The name of a metric that exists. */
+export type MetricName = keyof typeof METRIC_DEFINITIONS;

@@ -1,0 +1,39 @@
+import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
+import { implementContract, type ServiceModule } from "@cellway/host";
+import { directoryUpdatesOf } from "./directory-updates.js";
+import { CancelledOrganizationRow } from "./entities/cancelled-organization.js";
+import { DirectoryUpdateLeaseRow } from "./entities/directory-update-lease.js";
+import { OrganizationRow } from "./entities/organization.js";
+import { OrganizationMemberRow } from "./entities/organization-member.js";
+import { OrganizationOptionRow } from "./entities/organization-option.js";
+import { PendingDirectoryUpdateRow } from "./entities/pending-directory-update.js";
+import { ProjectRow } from "./entities/project.js";
+import { ProjectKeyRow } from "./entities/project-key.js";
+import { TeamRow } from "./entities/team.js";
+import { TeamMemberRow } from "./entities/team-member.js";
+import { createOrganizationRpc } from "./rpc/index.js";
+import { drainDirectoryUpdates } from "./tasks/drain-directory-updates.js";
+import { purgeDeleted } from "./tasks/purge-deleted.js";
+
+/** Organizations with their members, teams, projects, keys and options, in the cell that owns them. */
+export const organizationModule: ServiceModule = {
+  name: "organization",
+  localMode: "CELL",
+  entities: [
+    OrganizationRow,
+    OrganizationMemberRow,
+    TeamRow,
+    TeamMemberRow,
+    ProjectRow,
+    ProjectKeyRow,
+    OrganizationOptionRow,
+    CancelledOrganizationRow,
+    PendingDirectoryUpdateRow,
+    DirectoryUpdateLeaseRow,
+  ],
+  migrations: new URL("../migrations/", import.meta.url),
+  contracts: (context) => [implementContract(OrganizationService, createOrganizationRpc(context))],
+  tasks: [drainDirectoryUpdates, purgeDeleted],
+  routes: [],
+  stop: (context) => directoryUpdatesOf(context).stop(),
+};

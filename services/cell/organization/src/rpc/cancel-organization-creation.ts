@@ -1,0 +1,29 @@
+import type { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
+import type { ServiceContext } from "@cellway/host";
+import type { MethodImpl } from "@connectrpc/connect";
+import { createOrganizationConfirmedError } from "../errors.js";
+import {
+  deleteOrganizationRow,
+  lockOrganization,
+  lockOrganizationId,
+  rememberCancelled,
+} from "../store/organization.js";
+import { recordOrganizationDeleted } from "../store/pending-directory-update.js";
+
+/** CancelOrganizationCreation. The directory never knew of the organization, so it is told nothing, and what was held back for it goes. */
+export function cancelOrganizationCreation(
+  context: ServiceContext,
+): MethodImpl<typeof OrganizationService.method.cancelOrganizationCreation> {
+  return async ({ organizationId }) => {
+    await context.database.transaction(async (manager) => {
+      await lockOrganizationId(manager, organizationId);
+      const organization = await lockOrganization(manager, organizationId);
+      if (organization?.isConfirmed === true) throw createOrganizationConfirmedError(organizationId);
+      await rememberCancelled(manager, organizationId, new Date(context.now()));
+      if (organization === null) return;
+      await recordOrganizationDeleted(manager, organization);
+      await deleteOrganizationRow(manager, organizationId);
+    });
+    return {};
+  };
+}

@@ -1,0 +1,22 @@
+import type { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
+import type { ServiceContext } from "@cellway/host";
+import type { MethodImpl } from "@connectrpc/connect";
+import { toOrganizationSummary } from "../convert.js";
+import { findOrganizationBySlug } from "../store/organization.js";
+import { findMember } from "../store/organization-member.js";
+
+/** GetOrganizationBySlug. */
+export function getOrganizationBySlug(
+  context: ServiceContext,
+): MethodImpl<typeof OrganizationService.method.getOrganizationBySlug> {
+  return async ({ slug, userId }) => {
+    const { manager } = context.database;
+    const row = await findOrganizationBySlug(manager, slug);
+    if (row === null) return {};
+    if (userId !== undefined) {
+      if (row.status !== "ACTIVE") return {};
+      if ((await findMember(manager, row.id, { userId })) === null) return {};
+    }
+    return { organization: toOrganizationSummary(row) };
+  };
+}

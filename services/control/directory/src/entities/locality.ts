@@ -1,0 +1,19 @@
+import { ControlEntity } from "@cellway/database";
+import type { LocalityCategory } from "@cellway/silo";
+import { Column, PrimaryColumn } from "typeorm";
+
+/** A named collection of cells. */
+@ControlEntity("locality")
+export class LocalityRow {
+  @PrimaryColumn({ type: "text" })
+  name: string;
+
+  @Column({ type: "text", name: "display_name" })
+  displayName: string;
+
+  @Column({ type: "text" })
+  category: LocalityCategory;
+
+  @Column({ type: "text", name: "new_organization_cell" })
+  newOrganizationCell: string;
+}

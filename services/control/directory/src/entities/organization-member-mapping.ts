@@ -1,0 +1,29 @@
+import { ControlEntity } from "@cellway/database";
+import { Column, PrimaryColumn } from "typeorm";
+
+/** A member of an organization in some cell. */
+@ControlEntity("organization_member_mapping")
+export class OrganizationMemberMappingRow {
+  @PrimaryColumn({ type: "bigint", name: "organization_id" })
+  organizationId: string;
+
+  @PrimaryColumn({ type: "bigint", name: "member_id" })
+  memberId: string;
+
+  /** Null until an invitation is accepted. */
+  @Column({ type: "bigint", name: "user_id", nullable: true })
+  userId: string | null;
+
+  @Column({ type: "text" })
+  role: string;
+
+  @Column({ type: "text", name: "invite_status" })
+  inviteStatus: string;
+
+  @Column({ type: "bigint" })
+  version: string;
+
+  /** A tombstone: keeps a late older state from bringing the member back. */
+  @Column({ type: "boolean", name: "is_removed" })
+  isRemoved: boolean;
+}

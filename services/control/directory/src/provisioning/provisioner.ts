@@ -1,0 +1,278 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { nextSnowflake } from "@cellway/database";
+import type { ProvisionOrganizationRequest } from "@cellway/gen/cellway/directory/v1/directory";
+import {
+  type CreateOrganizationResponse,
+  OrganizationService,
+} from "@cellway/gen/cellway/organization/v1/organization";
+import type { ServiceContext } from "@cellway/host";
+import { detachFromCall, reasonOf } from "@cellway/rpc";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { EntityManager } from "typeorm";
+import { toStatusName } from "../convert.js";
+import type { CellRow } from "../entities/cell.js";
+import {
+  createCellNotFoundError,
+  createInProgressError,
+  createLocalityNotFoundError,
+  createProvisioningFailedError,
+  createRequestIdReusedError,
+  createSlugReservedError,
+  createSlugTakenError,
+} from "../errors.js";
+import { insertMapping, upsertMemberMappings } from "../store/organization-mapping.js";
+import {
+  deleteCancelled,
+  deletePending,
+  findAbandonedRequests,
+  findCancelling,
+  findRequest,
+  insertRequest,
+  isLeased,
+  type LeasedRequest,
+  moveOn,
+  releaseSlug,
+  takeOver,
+  withRequestLock,
+} from "../store/provision-request.js";
+import { forgetRoutes } from "../store/route-cache.js";
+import { findCell, findLocality, listLocalities } from "../store/topology.js";
+import { type Answer, fingerprintOf, isRefusedByCell, toAnswer } from "./outcome.js";
+
+/** Words that would be taken for something else in a host name or a path. */
+const RESERVED_SLUGS: ReadonlySet<string> = new Set([
+  "control",
+  "monolith",
+  "api",
+  "www",
+  "admin",
+  "auth",
+  "ingest",
+  "static",
+  "new",
+]);
+/** How often one call clears away what earlier attempts left, before it asks to be repeated. */
+const ROUNDS_MAX = 3;
+/** Abandoned requests that one run of the sweep looks at. */
+const SWEEP_MAX = 100;
+
+/**
+ * Creates organizations in cells, one saga each. Every step is written down before it is taken:
+ *
+ * 1. the slug is reserved and the request is `pending`;
+ * 2. the cell creates the organization, unconfirmed;
+ * 3. the mapping is written and the request is `mapped`: from here on the organization exists;
+ * 4. the cell is told (`ConfirmOrganizationCreation`) and the request is `done`.
+ *
+ * A step that fails for sure before 3 releases the slug at once. One whose outcome is unknown releases it too, and
+ * leaves the request `cancelling` until the cell has said that it forgot the organization and will refuse a late
+ * creation. A worker that died is found by its lease.
+ */
+export class Provisioner {
+  constructor(private readonly context: ServiceContext) {}
+
+  /** See the contract of ProvisionOrganization. */
+  async provision(req: ProvisionOrganizationRequest): Promise<Answer> {
+    const fingerprint = fingerprintOf(req);
+    for (let round = 0; round < ROUNDS_MAX; round += 1) {
+      const step = await this.begin(req, fingerprint);
+      if (step.kind === "answered") return step.answer;
+      if (step.kind === "work") return this.createAndMap(step.request, req);
+      // What an earlier attempt may have left in the cell has to go before a new one starts.
+      await this.cancel(step.request);
+    }
+    throw createInProgressError(req.requestId);
+  }
+
+  /** Finishes or undoes what workers that died have left. A cell that does not answer delays no other. */
+  async sweep(): Promise<void> {
+    const abandoned = await findAbandonedRequests(this.context.database, SWEEP_MAX);
+    await Promise.all([...abandoned].map(([cell, requestIds]) => this.sweepCell(cell, requestIds)));
+  }
+
+  private async sweepCell(cell: string, requestIds: readonly string[]): Promise<void> {
+    const { database, logger } = this.context;
+    for (const requestId of requestIds) {
+      const request = await withRequestLock(database, requestId, async (manager) => {
+        const found = await findRequest(manager, requestId);
+        if (found === null || found.state === "done" || (await isLeased(manager, found))) return undefined;
+        return takeOver(manager, found);
+      });
+      try {
+        if (request?.state === "mapped") await this.confirm(request);
+        else if (request !== undefined) await this.giveUp(request);
+      } catch (error) {
+        logger.warn({ request_id: requestId, cell, err: error }, "an abandoned provisioning cannot be finished yet");
+        // The cell's other requests would wait for the same answer; the next run comes soon.
+        return;
+      }
+    }
+  }
+
+  /** Decides, under a lock on the request id, what is to be done. */
+  private async begin(req: ProvisionOrganizationRequest, fingerprint: string): Promise<Step> {
+    const { database } = this.context;
+    const known = await withRequestLock(database, req.requestId, (manager) => this.resume(manager, req, fingerprint));
+    if (known !== undefined) return known;
+    await this.assertSlugAllowed(req.slug);
+    const cell = await this.chooseCell(req.locality);
+    const organizationId = await nextSnowflake(database, "CONTROL", cell.number);
+    return withRequestLock(database, req.requestId, async (manager): Promise<Step> => {
+      // Somebody may have come with the same request while the lock was free.
+      const found = await this.resume(manager, req, fingerprint);
+      if (found !== undefined) return found;
+      const { requestId, slug, locality } = req;
+      const wanted = { requestId, fingerprint, organizationId, slug, locality, cellName: cell.name };
+      return { kind: "work", request: await insertRequest(manager, wanted) };
+    });
+  }
+
+  /** What is to be done about a request that was made before; undefined when it was not. */
+  private async resume(
+    manager: EntityManager,
+    req: ProvisionOrganizationRequest,
+    fingerprint: string,
+  ): Promise<Step | undefined> {
+    const known = await findRequest(manager, req.requestId);
+    if (known === null) return undefined;
+    if (known.fingerprint !== fingerprint) throw createRequestIdReusedError(req.requestId);
+    if (known.state === "done" || known.state === "mapped") return { kind: "answered", answer: toAnswer(known) };
+    if (known.state === "cancelling") return { kind: "cancel", request: known };
+    if (await isLeased(manager, known)) throw createInProgressError(req.requestId);
+    return { kind: "work", request: await takeOver(manager, known) };
+  }
+
+  private async createAndMap(request: LeasedRequest, req: ProvisionOrganizationRequest): Promise<Answer> {
+    let created: CreateOrganizationResponse;
+    try {
+      created = await this.create(request, req);
+    } catch (error) {
+      throw await this.undo(request, error);
+    }
+    if (!(await this.map(request, created, req.ownerUserId))) throw createInProgressError(request.requestId);
+    forgetRoutes(this.context.database, request);
+    await this.confirm(request).catch((error: unknown) => {
+      this.context.logger.warn(
+        { request_id: request.requestId, err: error },
+        "a new organization is not confirmed to its cell yet",
+      );
+    });
+    return toAnswer(request);
+  }
+
+  /** Has the cell create the organization, after clearing away what a request that was given up has left there. */
+  private async create(request: LeasedRequest, req: ProvisionOrganizationRequest): Promise<CreateOrganizationResponse> {
+    const { cellName, organizationId, slug } = request;
+    const { name, ownerUserId, ownerEmail } = req;
+    const wanted = { cellName, organizationId, slug, name, ownerUserId, ownerEmail };
+    const organizations = this.context.rpc.client(OrganizationService);
+    try {
+      return await organizations.createOrganization(wanted);
+    } catch (error) {
+      // The slug is reserved for us, so whoever has it in the cell should not be there.
+      const leftovers =
+        reasonOf(error) === "ORGANIZATION_CONFLICT"
+          ? await findCancelling(this.context.database.manager, cellName, slug)
+          : [];
+      if (leftovers.length === 0) throw error;
+      for (const leftover of leftovers) await this.cancel(leftover);
+      return organizations.createOrganization(wanted);
+    }
+  }
+
+  /** Makes the organization exist for everybody. False when another worker has taken the request over. */
+  private map(request: LeasedRequest, created: CreateOrganizationResponse, ownerUserId: string): Promise<boolean> {
+    const { organization } = created;
+    if (organization === undefined) throw new ConnectError("the cell answered without the organization", Code.Internal);
+    return this.context.database.transaction(async (manager) => {
+      if (!(await moveOn(manager, request, "pending", "mapped"))) return false;
+      await insertMapping(manager, request.cellName, {
+        organizationId: request.organizationId,
+        slug: request.slug,
+        name: organization.name,
+        status: toStatusName(organization.status),
+        createdAt: organization.createdAt === undefined ? new Date() : timestampDate(organization.createdAt),
+        version: "1",
+      });
+      await upsertMemberMappings(manager, request.organizationId, [
+        {
+          memberId: created.ownerMemberId,
+          userId: ownerUserId,
+          role: "OWNER",
+          inviteStatus: "ACCEPTED",
+          version: "1",
+          isRemoved: false,
+        },
+      ]);
+      return true;
+    });
+  }
+
+  private async confirm(request: LeasedRequest): Promise<void> {
+    const { organizationId, cellName } = request;
+    await this.context.rpc.client(OrganizationService).confirmOrganizationCreation({ cellName, organizationId });
+    await moveOn(this.context.database, request, "mapped", "done");
+  }
+
+  /** Leaves nothing behind, and says what to tell the caller. */
+  private async undo(request: LeasedRequest, error: unknown): Promise<ConnectError> {
+    if (isRefusedByCell(request, error)) {
+      await this.context.database.transaction(async (manager) => {
+        if (await deletePending(manager, request)) await releaseSlug(manager, request.organizationId);
+      });
+    } else if (await this.releaseForCancelling(request)) {
+      // The caller has waited long enough; the cell may take its time, and the sweep comes after it.
+      void detachFromCall(() => this.cancel(request)).catch(() => undefined);
+    }
+    if (reasonOf(error) === "ORGANIZATION_CONFLICT") return createSlugTakenError(request.slug, error);
+    const known = ConnectError.from(error);
+    const isTransient =
+      known.code === Code.Unavailable || known.code === Code.DeadlineExceeded || known.code === Code.Canceled;
+    return isTransient ? createProvisioningFailedError(request.cellName, error) : known;
+  }
+
+  private async giveUp(request: LeasedRequest): Promise<void> {
+    if (request.state === "cancelling" || (await this.releaseForCancelling(request))) await this.cancel(request);
+  }
+
+  /**
+   * Gives the slug up and lets nobody finish the request any more. False when another worker has taken it over: what it
+   * made must then not be cancelled.
+   */
+  private releaseForCancelling(request: LeasedRequest): Promise<boolean> {
+    return this.context.database.transaction(async (manager) => {
+      if (!(await moveOn(manager, request, "pending", "cancelling"))) return false;
+      await releaseSlug(manager, request.organizationId);
+      return true;
+    });
+  }
+
+  /** Makes the cell forget the organization of a request that is cancelling, then forgets the request. */
+  private async cancel(request: LeasedRequest): Promise<void> {
+    const { organizationId, cellName } = request;
+    try {
+      await this.context.rpc.client(OrganizationService).cancelOrganizationCreation({ cellName, organizationId });
+    } catch (error) {
+      throw createProvisioningFailedError(cellName, error);
+    }
+    await deleteCancelled(this.context.database, request);
+  }
+
+  private async assertSlugAllowed(slug: string): Promise<void> {
+    if (RESERVED_SLUGS.has(slug)) throw createSlugReservedError(slug);
+    const localities = await listLocalities(this.context.database);
+    if (localities.some((locality) => locality.name === slug)) throw createSlugReservedError(slug);
+  }
+
+  private async chooseCell(localityName: string): Promise<CellRow> {
+    const locality = await findLocality(this.context.database, localityName);
+    if (locality === null) throw createLocalityNotFoundError(localityName);
+    const cell = await findCell(this.context.database, locality.newOrganizationCell);
+    if (cell === null) throw createCellNotFoundError(locality.newOrganizationCell);
+    return cell;
+  }
+}
+
+type Step =
+  | { readonly kind: "answered"; readonly answer: Answer }
+  | { readonly kind: "work" | "cancel"; readonly request: LeasedRequest };

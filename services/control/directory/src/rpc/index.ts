@@ -1,0 +1,29 @@
+import type { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
+import type { ServiceContext } from "@cellway/host";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { batchGetOrganizationMappings } from "./batch-get-organization-mappings.js";
+import { findCellsForOrganizations } from "./find-cells-for-organizations.js";
+import { findCellsForUser } from "./find-cells-for-user.js";
+import { getOrganizationMapping } from "./get-organization-mapping.js";
+import { listCells } from "./list-cells.js";
+import { listLocalities } from "./list-localities.js";
+import { listOrganizationMappings } from "./list-organization-mappings.js";
+import { listUserOrganizations } from "./list-user-organizations.js";
+import { provisionOrganization } from "./provision-organization.js";
+import { syncOrganization } from "./sync-organization.js";
+
+/** All methods of the service. */
+export function createDirectoryRpc(context: ServiceContext): ServiceImpl<typeof DirectoryService> {
+  return {
+    listCells: listCells(context),
+    listLocalities: listLocalities(context),
+    getOrganizationMapping: getOrganizationMapping(context),
+    batchGetOrganizationMappings: batchGetOrganizationMappings(context),
+    listOrganizationMappings: listOrganizationMappings(context),
+    listUserOrganizations: listUserOrganizations(context),
+    findCellsForUser: findCellsForUser(context),
+    findCellsForOrganizations: findCellsForOrganizations(context),
+    provisionOrganization: provisionOrganization(context),
+    syncOrganization: syncOrganization(context),
+  };
+}

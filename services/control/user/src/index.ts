@@ -1,0 +1,20 @@
+import { UserService } from "@cellway/gen/cellway/user/v1/user";
+import { implementContract, type ServiceModule } from "@cellway/host";
+import { ApiTokenRow } from "./entities/api-token.js";
+import { UserRow } from "./entities/user.js";
+import { UserCreateRequestRow } from "./entities/user-create-request.js";
+import { UserDeletionRow } from "./entities/user-deletion.js";
+import { UserEmailRow } from "./entities/user-email.js";
+import { createUserRpc } from "./rpc/index.js";
+import { finishDeletions } from "./tasks/finish-deletions.js";
+
+/** Users, their addresses, sessions and API tokens: control's. */
+export const userModule: ServiceModule = {
+  name: "user",
+  localMode: "CONTROL",
+  entities: [UserRow, UserEmailRow, UserCreateRequestRow, UserDeletionRow, ApiTokenRow],
+  migrations: new URL("../migrations/", import.meta.url),
+  contracts: (context) => [implementContract(UserService, createUserRpc(context))],
+  tasks: [finishDeletions],
+  routes: [],
+};

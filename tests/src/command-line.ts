@@ -1,0 +1,93 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const CELLWAY = join(ROOT, "cli/bin/cellway.js");
+const BUF = join(ROOT, "node_modules/.bin/buf");
+
+/** What a command printed, and how it ended. */
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A fleet of real processes, started with `cellway dev`. */
+export interface DevFleet {
+  readonly dataDir: string;
+  readonly silos: readonly {
+    readonly name: string;
+    readonly rpcAddress: string;
+    readonly httpAddress: string;
+    readonly pid: number;
+  }[];
+  readonly child: ChildProcess;
+  /** Resolves with the exit code. */
+  readonly exited: Promise<number | null>;
+}
+
+/** Runs `cellway …` to its end, within two minutes. */
+export function cellway(...args: string[]): Promise<CommandResult> {
+  return run(process.execPath, [CELLWAY, ...args]);
+}
+
+/** Runs `buf …` to its end, within two minutes. */
+export function buf(...args: string[]): Promise<CommandResult> {
+  return run(BUF, args);
+}
+
+function run(command: string, args: string[]): Promise<CommandResult> {
+  return new Promise((resolve) => {
+    execFile(command, args, { cwd: ROOT, timeout: 120_000 }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1;
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+/** Starts `cellway dev --json` and waits until it says that it is ready. */
+export async function startDev(dataDir: string, portBase: number, ...args: string[]): Promise<DevFleet> {
+  const child = spawn(
+    process.execPath,
+    [CELLWAY, "dev", "--json", "--data", dataDir, "--port-base", String(portBase), ...args],
+    {
+      cwd: ROOT,
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
+  const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+  let errors = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    errors += chunk.toString();
+  });
+  const lines = createInterface({ input: child.stdout });
+  const ready = new Promise<string>((resolve) => {
+    lines.on("line", (line) => {
+      if (line.includes('"ready":true')) resolve(line);
+    });
+  });
+  const line = await Promise.race([
+    ready,
+    exited.then((code) => Promise.reject(new Error(`cellway dev ended with ${code}: ${errors}`))),
+  ]);
+  const summary = JSON.parse(line) as Pick<DevFleet, "silos">;
+  return { dataDir, silos: summary.silos, child, exited };
+}
+
+/** The RPC origin of a silo. */
+export function rpcAddressOf(fleet: DevFleet, silo: string): string {
+  const found = fleet.silos.find((candidate) => candidate.name === silo);
+  if (found === undefined) throw new Error(`there is no silo ${silo}`);
+  return found.rpcAddress;
+}
+
+/** The URL of a silo's database, as `cellway dev` wrote it down. */
+export async function databaseUrlOf(fleet: DevFleet, silo: string): Promise<string> {
+  const file = JSON.parse(await readFile(join(fleet.dataDir, "dev.json"), "utf8")) as {
+    silos: { name: string; databaseUrl: string }[];
+  };
+  return file.silos.find((candidate) => candidate.name === silo)?.databaseUrl ?? "";
+}

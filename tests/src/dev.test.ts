@@ -1,0 +1,238 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseKeys } from "@cellway/rpc";
+import { parseTopology } from "@cellway/silo";
+import { findFreePorts } from "@cellway/testing";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { createOperator } from "cellway/dist/operator.js";
+import pg from "pg";
+import { buf, cellway, type DevFleet, databaseUrlOf, rpcAddressOf, startDev } from "./command-line.js";
+import { runScenario } from "./scenario.js";
+
+const SERVICE = "cellway.organization.v1.OrganizationService";
+let dataDir: string;
+let portBase: number;
+let fleet: DevFleet;
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), "cellway-dev-"));
+  portBase = await findPortBase();
+  fleet = await startDev(dataDir, portBase, "--seed", "none");
+}, 90_000);
+afterAll(async () => {
+  fleet.child.kill("SIGTERM");
+  await fleet.exited;
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+/** The first of a run of ports that are free now. */
+async function findPortBase(): Promise<number> {
+  const [port = 0] = await findFreePorts(1);
+  return Math.min(port, 65_000);
+}
+
+async function call<T = unknown>(method: string, data: object, ...args: string[]): Promise<T> {
+  const result = await cellway(
+    "call",
+    method,
+    "--data-dir",
+    dataDir,
+    "--data",
+    JSON.stringify(data),
+    "--json",
+    ...args,
+  );
+  expect([result.code, result.stderr]).toEqual([0, expect.anything()]);
+  return JSON.parse(result.stdout) as T;
+}
+
+async function query(silo: string, sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: await databaseUrlOf(fleet, silo) });
+  await client.connect();
+  try {
+    return (await client.query(sql, values)).rows as Record<string, unknown>[];
+  } finally {
+    await client.end();
+  }
+}
+
+test("a call from control lands in the organization's cell, and everybody says so", async () => {
+  const newUser = { username: "ada", email: "ada@example.com", displayName: "Ada" };
+  const { user } = await call<{ user: { id: string } }>("user.CreateUser", newUser);
+  const request = {
+    requestId: "r1",
+    slug: "globex",
+    name: "Globex",
+    locality: "de",
+    ownerUserId: user.id,
+    ownerEmail: "ada@example.com",
+  };
+  expect(await call("directory.ProvisionOrganization", request)).toMatchObject({ cellName: "de1", slug: "globex" });
+
+  const found = await cellway(
+    "call",
+    "organization.GetOrganizationBySlug",
+    "--data-dir",
+    dataDir,
+    "--data",
+    '{"slug":"globex"}',
+    "--verbose",
+  );
+  expect(JSON.parse(found.stdout)).toMatchObject({ organization: { slug: "globex" } });
+  expect(found.stderr).toContain("de1");
+
+  const explained = await cellway(
+    "explain",
+    "organization.GetOrganizationBySlug",
+    "--data-dir",
+    dataDir,
+    "--data",
+    '{"slug":"globex"}',
+    "--json",
+  );
+  expect(JSON.parse(explained.stdout)).toMatchObject({ from: "control", runsIn: "de1", transport: "network" });
+
+  expect(await readFile(join(dataDir, "logs", "de1.log"), "utf8")).toContain('"organization.GetOrganizationBySlug"');
+  expect(await readFile(join(dataDir, "logs", "us1.log"), "utf8")).not.toContain(
+    '"organization.GetOrganizationBySlug"',
+  );
+  expect(await query("de1", "select slug from cell.organization")).toEqual([{ slug: "globex" }]);
+  expect(await query("us1", "select slug from cell.organization")).toEqual([]);
+});
+
+test("the scenario gives the same answers between real processes", async () => {
+  const { topology, keysFile } = JSON.parse(await readFile(join(dataDir, "dev.json"), "utf8")) as {
+    topology: unknown;
+    keysFile: string;
+  };
+  const operator = createOperator({
+    mode: "siloed",
+    topology: parseTopology(topology, "dev.json"),
+    masterKeys: parseKeys(await readFile(keysFile, "utf8"), keysFile),
+    source: dataDir,
+  });
+  try {
+    await runScenario((service) => operator.runtime.client(service), "real");
+  } finally {
+    await operator.close();
+  }
+});
+
+test.each(["connect", "grpc", "grpcweb"])("buf curl lists, checks and calls with a token over %s", async (protocol) => {
+  const origin = rpcAddressOf(fleet, "de1");
+  const flags = ["curl", "--http2-prior-knowledge", "--protocol", protocol];
+  const list = await buf(...flags, "--list-services", origin);
+  expect(list.stdout).toContain(SERVICE);
+  const health = await buf(...flags, "--data", "{}", `${origin}/grpc.health.v1.Health/Check`);
+  expect(JSON.parse(health.stdout)).toEqual({ status: "SERVING" });
+  const token = await cellway(
+    "token",
+    "--data-dir",
+    dataDir,
+    "--method",
+    "organization.GetOrganizationBySlug",
+    "--silo",
+    "de1",
+    "--ttl",
+    "1m",
+  );
+  const target = ["--data", '{"slug":"globex"}', `${origin}/${SERVICE}/GetOrganizationBySlug`];
+  const answer = await buf(...flags, "-H", token.stdout.trim(), ...target);
+  expect(JSON.parse(answer.stdout)).toMatchObject({ organization: { slug: "globex" } });
+  const refused = await buf(...flags, ...target);
+  expect(refused.code).not.toBe(0);
+  expect(refused.stderr).toContain("unauthenticated");
+});
+
+test("a token for one method opens no other, and one for a cell opens no other cell", async () => {
+  const token = await cellway(
+    "token",
+    "--data-dir",
+    dataDir,
+    "--method",
+    "organization.GetOrganization",
+    "--silo",
+    "de1",
+    "--ttl",
+    "1m",
+  );
+  const curl = (silo: string, method: string) =>
+    buf(
+      "curl",
+      "--http2-prior-knowledge",
+      "--protocol",
+      "grpc",
+      "-H",
+      token.stdout.trim(),
+      "--data",
+      '{"slug":"globex"}',
+      `${rpcAddressOf(fleet, silo)}/${SERVICE}/${method}`,
+    );
+  for (const result of [await curl("de1", "GetOrganizationBySlug"), await curl("us1", "GetOrganizationBySlug")]) {
+    expect(result.stderr).toContain("unauthenticated");
+  }
+});
+
+test("every silo is alive, ready and measured", async () => {
+  for (const silo of fleet.silos) {
+    expect((await fetch(`${silo.httpAddress}/healthz`)).status).toBe(200);
+    const ready = await fetch(`${silo.httpAddress}/readyz`);
+    expect(await ready.json()).toMatchObject({ silo: silo.name, ready: true, database: "ok", migrations_pending: [] });
+    expect(await (await fetch(`${silo.httpAddress}/metrics`)).text()).toContain(`silo="${silo.name}"`);
+    expect((await fetch(`${silo.httpAddress}/nowhere`)).status).toBe(404);
+  }
+});
+
+test("a second start on the same ports says which port is taken and how to move", async () => {
+  const other = await mkdtemp(join(tmpdir(), "cellway-dev-"));
+  const result = await cellway("dev", "--data", other, "--port-base", String(portBase), "--json");
+  expect(result.code).not.toBe(0);
+  expect(result.stderr).toContain(String(portBase));
+  expect(result.stderr).toContain("--port-base");
+  await rm(other, { recursive: true, force: true });
+});
+
+test("a failed call gives code, reason and message on standard error, and exit code 1", async () => {
+  const result = await cellway(
+    "call",
+    "organization.ListTeams",
+    "--data-dir",
+    dataDir,
+    "--data",
+    '{"organizationId":"77"}',
+  );
+  expect(result.code).toBe(1);
+  expect(result.stderr).toContain("CELL_MAPPING_NOT_FOUND");
+});
+
+test("after everything was killed at once, a new start finds the data", async () => {
+  for (const silo of fleet.silos) killHard(silo.pid);
+  fleet.child.kill("SIGKILL");
+  for (const pid of await findPostgres(dataDir)) killHard(pid);
+  await fleet.exited;
+  fleet = await startDev(dataDir, portBase, "--seed", "none");
+  expect(await call("organization.GetOrganizationBySlug", { slug: "globex" })).toMatchObject({
+    organization: { slug: "globex" },
+  });
+}, 90_000);
+
+/** Kills a process that may have ended by itself meanwhile. */
+function killHard(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** The processes of the PostgreSQL that serves a data folder, as /proc shows them; none where there is no /proc. */
+async function findPostgres(folder: string): Promise<number[]> {
+  const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
+  const found: number[] = [];
+  for (const pid of pids) {
+    const commandLine = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (commandLine.includes("postgres") && commandLine.includes(folder)) found.push(Number(pid));
+  }
+  return found;
+}
