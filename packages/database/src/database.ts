@@ -29,6 +29,11 @@ export interface OpenDatabaseOptions {
   readonly poolMax?: number;
   /** After which the server cancels a statement, in milliseconds; 0 is never. Default 30 000. */
   readonly statementTimeoutMs?: number;
+  /**
+   * After which a silent server is given up, and the connection with it, in milliseconds; 0 is never. Default 5 000 more
+   * than `statementTimeoutMs`, or never where statements have no limit.
+   */
+  readonly answerTimeoutMs?: number;
   /** After which the server ends a connection that idles inside a transaction. Default 60 000. */
   readonly idleInTransactionTimeoutMs?: number;
   /** The longest wait for a connection, be it a new one or one of a busy pool. Default 5 000. */
@@ -113,9 +118,12 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<SiloDa
   const applicationName = options.applicationName ?? `cellway-${options.siloName}`;
   const connectTimeoutMs = options.connectTimeoutMs ?? 5_000;
   const timeoutMode = await probeServer(connection, { ...timeouts, applicationName, connectTimeoutMs });
-  const startup = timeoutMode === "connection" ? toStartupTimeouts(timeouts) : {};
+  const limits = {
+    ...(timeoutMode === "connection" ? toStartupTimeouts(timeouts) : {}),
+    query_timeout: options.answerTimeoutMs ?? toAnswerTimeoutMs(timeouts),
+  };
   const database = new SiloDatabase(
-    toDataSourceOptions(connection, { ...options, applicationName, connectTimeoutMs }, startup),
+    toDataSourceOptions(connection, { ...options, applicationName, connectTimeoutMs }, limits),
     { localMode: options.localMode, siloName: options.siloName, timeoutMode, timeouts },
   );
   try {
@@ -130,7 +138,7 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<SiloDa
 function toDataSourceOptions(
   connection: DatabaseConnection,
   options: OpenDatabaseOptions & { applicationName: string; connectTimeoutMs: number },
-  startup: pg.ClientConfig,
+  limits: pg.ClientConfig,
 ): DataSourceOptions {
   const extra = connection.options === undefined ? {} : { options: connection.options };
   return {
@@ -150,8 +158,12 @@ function toDataSourceOptions(
     installExtensions: false,
     synchronize: false,
     logging: false,
-    extra: { keepAlive: true, ...extra, ...startup },
+    extra: { keepAlive: true, ...extra, ...limits },
   };
+}
+
+function toAnswerTimeoutMs({ statementTimeoutMs }: ServerTimeouts): number {
+  return statementTimeoutMs === 0 ? 0 : statementTimeoutMs + 5_000;
 }
 
 function assertEntities(options: OpenDatabaseOptions): void {

@@ -21,6 +21,17 @@ export function isForeignKeyViolation(error: unknown, constraint?: string): bool
   return hasSqlState(error, "23503", constraint);
 }
 
+/** SQLSTATEs with which the server ends the session: shut down, idle for too long, a transaction that took too long. */
+const SESSION_END = /^(08...|57P0[1-5]|25P0[34])$/;
+
+/** What `pg` says when the answer to a statement did not come in time; it may come yet, and would meet the next one. */
+const READ_TIMEOUT = "Query read timeout";
+
+/** Whether no later statement can use the connection that a statement failed on. */
+export function endsSession(error: unknown): boolean {
+  return SESSION_END.test(sqlStateOf(error) ?? "") || describeError(error) === READ_TIMEOUT;
+}
+
 /** One line about an error, also for those of Node that leave their message empty (a refused dual-stack connection). */
 export function describeError(error: unknown): string {
   if (error instanceof AggregateError && error.message === "") return error.errors.map(describeError).join("; ");

@@ -17,7 +17,7 @@ export {
   type SiloEntityOptions,
   schemaOf,
 } from "./entities.js";
-export { DatabaseConnectError, isForeignKeyViolation, isUniqueViolation, sqlStateOf } from "./errors.js";
+export { DatabaseConnectError, endsSession, isForeignKeyViolation, isUniqueViolation, sqlStateOf } from "./errors.js";
 export { type AppliedMigration, type MigrateOptions, migrate } from "./migrate.js";
 export { type PendingMigration, pendingMigrations, type SqlQuery } from "./migration-plan.js";
 export {

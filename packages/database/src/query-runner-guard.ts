@@ -1,4 +1,6 @@
+import type pg from "pg";
 import { QueryFailedError, type QueryRunner } from "typeorm";
+import { endsSession } from "./errors.js";
 import type { ServerTimeouts } from "./probe.js";
 
 /** What is added to a query runner. */
@@ -20,6 +22,7 @@ export function guardQueryRunner(runner: QueryRunner, guard: QueryRunnerGuard): 
       return await query(withTimeouts(sql, guard.transactionTimeouts), ...rest);
     } catch (error) {
       hideValues(error);
+      if (endsSession(error)) await closeConnection(runner);
       throw error;
     }
   };
@@ -28,6 +31,15 @@ export function guardQueryRunner(runner: QueryRunner, guard: QueryRunnerGuard): 
     return await stream(...args);
   };
   return Object.assign(runner, { query: guardedQuery, stream: guardedStream });
+}
+
+/**
+ * Makes the pool drop the connection when it is given back. The server says that it ends a session before it closes
+ * the socket; in between `pg` takes the connection for a good one, and whoever got it next would fail with it.
+ */
+async function closeConnection(runner: QueryRunner): Promise<void> {
+  const connection = (await runner.connect()) as pg.PoolClient & pg.Client;
+  void connection.end().catch(() => {});
 }
 
 /** `START TRANSACTION` and its limits go in one message, so they cost no round trip. */

@@ -40,17 +40,39 @@ export async function eventually(condition: () => boolean | Promise<boolean>, ti
   }
 }
 
+/** A way to a server through a process in between. */
+export interface Relay {
+  readonly socketDir: string;
+  stop(): Promise<void>;
+}
+
 /** A stand-in for a connection pooler that refuses, or drops, startup parameters it does not track. */
-export async function startFakePooler(
-  serverSocketDir: string,
-  mode: "refuse" | "ignore",
-): Promise<{ socketDir: string; stop(): Promise<void> }> {
-  const socketDir = await mkdtemp(join(tmpdir(), "cellway-pooler-"));
+export function startFakePooler(serverSocketDir: string, mode: "refuse" | "ignore"): Promise<Relay> {
+  return startRelay((client) => {
+    client.once("data", (startup) => relayStartup(client, startup, serverSocketDir, mode));
+  });
+}
+
+/** A way on which connections stay open after the server has ended them, and which can be made to swallow all answers. */
+export async function startLingering(serverSocketDir: string): Promise<Relay & { swallow(on: boolean): void }> {
+  let swallows = false;
+  const relay = await startRelay((client) => {
+    const server = connect(join(serverSocketDir, ".s.PGSQL.5432"));
+    server.on("error", () => {});
+    server.on("data", (answer) => void (swallows || client.write(answer)));
+    client.pipe(server);
+  });
+  return { ...relay, swallow: (on) => void (swallows = on) };
+}
+
+async function startRelay(onClient: (client: Socket) => void): Promise<Relay> {
+  const socketDir = await mkdtemp(join(tmpdir(), "cellway-relay-"));
   const clients = new Set<Socket>();
-  const server = createServer((client) => {
+  const server = createServer({ allowHalfOpen: true }, (client) => {
     clients.add(client);
     client.on("error", () => {});
-    client.once("data", (startup) => relayStartup(client, startup, serverSocketDir, mode));
+    client.on("end", () => client.end());
+    onClient(client);
   });
   await new Promise<void>((resolve) => server.listen(join(socketDir, ".s.PGSQL.5432"), resolve));
   return {

@@ -1,4 +1,4 @@
-import { sqlStateOf } from "@cellway/database";
+import { endsSession, sqlStateOf } from "@cellway/database";
 import { createRpcError } from "@cellway/rpc";
 import { Code, type ConnectError } from "@connectrpc/connect";
 
@@ -10,9 +10,6 @@ const TRANSIENT = new Set([
   "EPIPE",
   "ETIMEDOUT",
   "53300", // too_many_connections
-  "57P01", // admin_shutdown
-  "57P02", // crash_shutdown
-  "57P03", // cannot_connect_now
   "40001", // serialization_failure
   "40P01", // deadlock_detected
   "55P03", // lock_not_available
@@ -45,8 +42,8 @@ function isTransient(error: unknown): boolean {
     driverError?: unknown;
     syscall?: unknown;
   };
-  if (typeof code === "string" && (TRANSIENT.has(code) || code.startsWith("08")))
-    return code !== "ENOENT" || syscall === "connect";
+  if (endsSession(error)) return true;
+  if (typeof code === "string" && TRANSIENT.has(code)) return code !== "ENOENT" || syscall === "connect";
   if (typeof message === "string" && /^(Connection terminated|timeout exceeded when trying to connect)/.test(message))
     return true;
   return driverError !== undefined && isTransient(driverError);
