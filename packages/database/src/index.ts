@@ -29,4 +29,5 @@ export {
 } from "./migrations.js";
 export { assertServerVersion, SERVER_VERSION_MIN, type TimeoutMode } from "./probe.js";
 export { type Queryable, rowsOf } from "./queryable.js";
+export { createSequenceTail, type SequenceTail, type SequenceTailOptions } from "./sequence-tail.js";
 export { cellNumberOfSnowflake, createdAtOfSnowflake, nextSnowflake } from "./snowflake.js";
