@@ -32,7 +32,7 @@ beforeEach(async () => {
 
 function follow(afterId: string): SequenceTail<Row> {
   const query = (sql: string, parameters?: unknown[]) => pool.query(sql, parameters);
-  return createSequenceTail<Row>({ query, table: "entry", columns: "id, text", afterId });
+  return createSequenceTail<Row>({ query, table: "entry", columns: "id, upper(text) is null as never, text", afterId });
 }
 
 async function write(...texts: string[]): Promise<void> {
@@ -164,7 +164,7 @@ test("a query that fails loses nothing", async () => {
       return pool.query(sql, parameters);
     },
     table: "entry",
-    columns: "id, text",
+    columns: "id, upper(text) is null as never, text",
     afterId: "0",
   });
   const late = await writeOpen("late");

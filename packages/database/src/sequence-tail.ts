@@ -50,8 +50,9 @@ export function createSequenceTail<Row extends { readonly id: string }>(
   async function readLate(): Promise<{ rows: Row[]; left: Gap[]; isProbeOver: boolean }> {
     // One statement, so one snapshot: if the probed transactions have ended in it, it sees all that they wrote.
     const sql =
-      `select s.over, ${qualify(columns)} from (select pg_snapshot_xmin(pg_current_snapshot()) > $3::text::xid8 as over) s ` +
-      `left join (select t.* from unnest($1::bigint[], $2::bigint[]) gap (first, last) join ${table} t on t.id between gap.first and gap.last) t on true ` +
+      "select s.over, t.* from (select pg_snapshot_xmin(pg_current_snapshot()) > $3::text::xid8 as over) s left join (" +
+      "select t.* from unnest($1::bigint[], $2::bigint[]) gap (first, last) cross join lateral (" +
+      `select ${columns} from ${table} where id between gap.first and gap.last) t) t on true ` +
       "order by t.id";
     const parameters = [gaps.map((gap) => `${gap.from}`), gaps.map((gap) => `${gap.to}`), probe?.xid ?? MAX_XID];
     const answer = rowsOf<Row & { over: boolean }>(await options.query(sql, parameters));
@@ -62,7 +63,7 @@ export function createSequenceTail<Row extends { readonly id: string }>(
   }
 
   async function readNew(limit: number): Promise<Row[]> {
-    const sql = `select ${columns} from ${table} t where id > $1::bigint order by id limit $2::int`;
+    const sql = `select ${columns} from ${table} where id > $1::bigint order by id limit $2::int`;
     return rowsOf<Row>(await options.query(sql, [`${lastId}`, limit]));
   }
 
@@ -95,13 +96,6 @@ export function createSequenceTail<Row extends { readonly id: string }>(
 
 /** Greater than any transaction id there will be: what is not probed is not over. */
 const MAX_XID = "18446744073709551615";
-
-function qualify(columns: string): string {
-  return columns
-    .split(",")
-    .map((column) => `t.${column.trim()}`)
-    .join(", ");
-}
 
 /** The ids between `afterId` and the last of `rows` that are not among them. */
 function findGaps(afterId: bigint, rows: readonly { readonly id: string }[]): Gap[] {
