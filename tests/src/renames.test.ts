@@ -283,3 +283,19 @@ test("every change of where slugs lead makes the route's epoch grow", async () =
   await fleet.control.tasks.runNow("directory.drop-expired-aliases");
   expect(await epochOf()).toBeGreaterThan(renamed);
 });
+
+test("in a monolith renames and aliases are the same", async () => {
+  const monolith = await startFleet({ modules: MODULES, mode: "monolith", now: () => nowMs });
+  try {
+    const client = monolith.client(DirectoryService);
+    const organization = await createOrganization(monolith, { cellName: "de1", ownerUserId: "7", slug: "mono" });
+    await client.renameOrganization({ organizationId: organization.id, slug: "stereo" });
+    const find = (slug: string) => monolith.client(OrganizationService).getOrganizationBySlug({ slug });
+    for (const slug of ["mono", "stereo"])
+      expect((await find(slug)).organization).toMatchObject({ id: organization.id, slug: "stereo" });
+    nowMs += 31 * DAY_MS;
+    expect((await find("mono")).organization).toBeUndefined();
+  } finally {
+    await monolith.stop();
+  }
+});
