@@ -36,9 +36,12 @@ const directory = () => fleet.client(DirectoryService);
 const rename = async (organization: TestOrganization, slug: string) =>
   (await directory().renameOrganization({ organizationId: organization.id, slug })).mapping?.slug;
 
+const mappingOf = async (slug: string) =>
+  (await directory().getOrganizationMapping({ organization: { case: "slug", value: slug } })).mapping;
+
 /** The id and present slug that a slug leads to, in the directory and in the cell. */
 async function follow(slug: string) {
-  const { mapping } = await directory().getOrganizationMapping({ organization: { case: "slug", value: slug } });
+  const mapping = await mappingOf(slug);
   const { organization } = await fleet.client(OrganizationService).getOrganizationBySlug({ slug });
   return [
     [mapping?.organizationId, mapping?.slug],
@@ -263,25 +266,19 @@ test("what changes of an organization while it is renamed reaches the directory"
   });
   await sweep();
   await untilDelivered(fleet, ["de1"]);
-  const { mapping } = await directory().getOrganizationMapping({ organization: { case: "slug", value: slug } });
-  expect(mapping).toMatchObject({ slug, name: "Renamed" });
+  expect(await mappingOf(slug)).toMatchObject({ slug, name: "Renamed" });
 });
 
 test("every change of where slugs lead makes the route's epoch grow", async () => {
   const organization = await create();
-  const epochOf = async () => {
-    const { mapping } = await directory().getOrganizationMapping({
-      organization: { case: "organizationId", value: organization.id },
-    });
-    return Number(mapping?.routeEpoch);
-  };
-  const created = await epochOf();
-  await rename(organization, newSlug());
-  const renamed = await epochOf();
+  const slug = newSlug();
+  const created = Number((await mappingOf(organization.slug))?.routeEpoch);
+  await rename(organization, slug);
+  const renamed = Number((await mappingOf(slug))?.routeEpoch);
   expect(renamed).toBeGreaterThan(created);
   nowMs += 31 * DAY_MS;
   await fleet.control.tasks.runNow("directory.drop-expired-aliases");
-  expect(await epochOf()).toBeGreaterThan(renamed);
+  expect(Number((await mappingOf(slug))?.routeEpoch)).toBeGreaterThan(renamed);
 });
 
 test("in a monolith renames and aliases are the same", async () => {

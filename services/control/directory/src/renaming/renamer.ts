@@ -28,7 +28,7 @@ import {
 } from "../store/organization-rename.js";
 
 /** How long an organization is found by a slug that it had. */
-export const ALIAS_LIFETIME_MS = 30 * 24 * 60 * 60 * 1000;
+const ALIAS_LIFETIME_MS = 30 * 24 * 60 * 60 * 1000;
 /** Abandoned renames that one run of the sweep looks at. */
 const SWEEP_MAX = 100;
 
