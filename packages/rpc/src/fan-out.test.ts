@@ -134,21 +134,27 @@ test("a caller that goes ends every call that is running, and is told CANCELED",
   expect(ended).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map(nameOf));
 });
 
-test("the call that is being served ends it too, and its deadline is every cell's", async () => {
+function createCall(leftMs: number, signal: AbortSignal | undefined) {
+  const names = { siloName: "control", caller: "control", viewer: undefined, traceparent: "" };
+  return { ...names, localMode: "CONTROL", deadlineAtMs: Date.now() + leftMs, signal } as const;
+}
+
+test("what has answered when the call being served has little time left is handed on, the rest is named", async () => {
+  const page = await withCallContext(createCall(150, undefined), () =>
+    fanOut(THOUSAND, (cell, { signal }) => (cell === nameOf(0) ? Promise.resolve({ items: [cell] }) : hang(signal)), {
+      timeoutMs: 60_000,
+    }),
+  );
+  expect(page.items).toHaveLength(1);
+  expect(page.failures).toHaveLength(999);
+  expect(new Set(page.failures.map(({ error }) => error.code))).toEqual(new Set([Code.DeadlineExceeded]));
+});
+
+test("when the caller of the call being served goes, every call that is running ends", async () => {
   const controller = new AbortController();
-  const call = {
-    localMode: "CONTROL",
-    siloName: "control",
-    caller: "control",
-    viewer: undefined,
-    deadlineAtMs: Date.now() + 30,
-    signal: controller.signal,
-    traceparent: "",
-  } as const;
-  const ask = () => fanOut(["a"], (_cell, { signal }) => hang(signal), { timeoutMs: 60_000 });
-  const page = await withCallContext(call, ask);
-  expect(page.failures).toMatchObject([{ cell: "a", error: { code: Code.DeadlineExceeded } }]);
-  const gone = withCallContext({ ...call, deadlineAtMs: Date.now() + 60_000 }, ask);
+  const gone = withCallContext(createCall(60_000, controller.signal), () =>
+    fanOut(["a"], (_cell, { signal }) => hang(signal)),
+  );
   controller.abort();
   await expect(gone).rejects.toMatchObject({ code: Code.Canceled });
 });

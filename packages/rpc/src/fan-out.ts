@@ -3,10 +3,13 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { createGoneError } from "./client/race-end.js";
 import { currentCall, joinSignals } from "./context.js";
 import { createRpcError } from "./errors.js";
+import { createCellDeadlineError, settleWithin } from "./fan-out-deadline.js";
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from "./paging.js";
 
 /** How long one cell may take when the caller does not say. */
 const CELL_TIMEOUT_MS = 2_000;
+/** What is left of the call being served for its answer, so that it hears of the cells that did answer. */
+const ANSWER_RESERVE_MS = 100;
 /** Cells that are asked at a time when the caller does not say. */
 const CONCURRENCY_DEFAULT = 16;
 
@@ -36,7 +39,7 @@ export interface FanOutOptions {
   readonly pageSize?: number;
   /** From the page before; empty for the first. */
   readonly pageToken?: string;
-  /** Time for all that one cell is asked for a page. Never more than is left of the call being served. Default 2,000. */
+  /** Time for all that one cell is asked for a page; never more than is left of the call being served. Default 2,000. */
   readonly timeoutMs?: number;
   /** Cells that are asked at a time. Default 16. */
   readonly concurrency?: number;
@@ -116,6 +119,8 @@ class FanOutRound<T> {
   private readonly over = new AbortController();
   private readonly pageSize: number;
   private readonly timeoutMs: number;
+  /** When no cell is asked any more, by `performance.now()`. */
+  private readonly overAtMs: number;
   private readonly caller: AbortSignal | undefined;
   private readonly end = () => {
     this.enough.abort();
@@ -129,8 +134,9 @@ class FanOutRound<T> {
     options: FanOutOptions,
   ) {
     this.pageSize = Math.max(1, options.pageSize ?? PAGE_SIZE_DEFAULT);
+    this.timeoutMs = options.timeoutMs ?? CELL_TIMEOUT_MS;
     const leftMs = (currentCall()?.deadlineAtMs ?? Number.POSITIVE_INFINITY) - Date.now();
-    this.timeoutMs = Math.max(1, Math.min(options.timeoutMs ?? CELL_TIMEOUT_MS, leftMs));
+    this.overAtMs = performance.now() + leftMs - ANSWER_RESERVE_MS;
     this.caller = joinSignals(options.signal, currentCall()?.signal);
     this.caller?.addEventListener("abort", this.end, { once: true });
     setMaxListeners(0, this.enough.signal);
@@ -176,7 +182,7 @@ class FanOutRound<T> {
   }
 
   private async askWhole(cell: string, answer: CellAnswer<T>): Promise<void> {
-    const overAtMs = performance.now() + this.timeoutMs;
+    const overAtMs = this.endOfCell();
     let pageToken = cell === this.start.cell ? this.start.pageToken : "";
     do {
       const page = { pageToken, pageSize: this.pageSize };
@@ -186,6 +192,10 @@ class FanOutRound<T> {
     } while (pageToken !== "" && !this.isFull([answer]));
   }
 
+  private endOfCell(): number {
+    return Math.min(performance.now() + this.timeoutMs, this.overAtMs);
+  }
+
   private async ask(
     cell: string,
     page: { readonly pageToken: string; readonly pageSize: number },
@@ -193,7 +203,8 @@ class FanOutRound<T> {
   ): Promise<Segment<T>> {
     const { pageToken } = page;
     const pageSize = Math.min(page.pageSize, PAGE_SIZE_MAX);
-    const timeoutMs = Math.max(1, Math.ceil(limit.overAtMs - performance.now()));
+    const timeoutMs = Math.ceil(limit.overAtMs - performance.now());
+    if (timeoutMs <= 0) throw createCellDeadlineError(cell);
     const request = (signal: AbortSignal) => this.call(cell, { pageSize, pageToken, signal, timeoutMs });
     const { items, nextPageToken = "" } = await settleWithin({ cell, timeoutMs, ended: limit.ended }, request);
     return { pageToken, items, nextPageToken };
@@ -232,44 +243,13 @@ class FanOutRound<T> {
     if (segment.items.length <= room) return segment;
     const { pageToken } = segment;
     try {
-      const overAtMs = performance.now() + this.timeoutMs;
+      const overAtMs = this.endOfCell();
       return await this.ask(cell, { pageToken, pageSize: room }, { overAtMs, ended: this.over.signal });
     } catch (error) {
       answer.error = ConnectError.from(error);
       return { pageToken, items: [], nextPageToken: "" };
     }
   }
-}
-
-/** Settles as `work` does, but no later than its time is over or the round has ended. */
-function settleWithin<T>(
-  limit: { readonly cell: string; readonly timeoutMs: number; readonly ended: AbortSignal },
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const { cell, timeoutMs, ended } = limit;
-  const own = new AbortController();
-  const createEndedError = () => new ConnectError(`${cell} is not asked any more`, Code.Canceled);
-  if (ended.aborted) return Promise.reject(createEndedError());
-  return new Promise<T>((resolve, reject) => {
-    const release = () => {
-      clearTimeout(timer);
-      ended.removeEventListener("abort", onEnd);
-    };
-    const stop = (error: ConnectError) => {
-      release();
-      reject(error);
-      own.abort(error);
-    };
-    const onEnd = () => stop(createEndedError());
-    const timer = setTimeout(() => stop(createCellDeadlineError(cell)), timeoutMs);
-    ended.addEventListener("abort", onEnd, { once: true });
-    Promise.resolve(own.signal).then(work).finally(release).then(resolve, reject);
-  });
-}
-
-function createCellDeadlineError(cell: string): ConnectError {
-  const message = `Cell ${cell} did not answer in time.`;
-  return createRpcError(Code.DeadlineExceeded, "DEADLINE_EXCEEDED", message, { metadata: { cell } });
 }
 
 function formatToken({ cell, pageToken }: Position): string {
