@@ -1,8 +1,10 @@
 import { CellState, DirectoryService, LocalityCategory } from "@cellway/gen/cellway/directory/v1/directory";
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
+import { createControlSilo, formatTopology, parseTopology } from "@cellway/silo";
 import { type Fleet, startFleet } from "@cellway/testing";
 import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { startLoneSilo } from "./lone-silo.js";
 import { MODULES } from "./modules.js";
 import { createUser, untilDelivered } from "./organizations.js";
 import { failureOf } from "./scenario.js";
@@ -31,6 +33,19 @@ test("a locality whose name is the slug of an organization, an alias or a slug t
   expect(
     await failureOf(directory().provisionOrganization({ ...wanted, requestId: "again", slug: "fr" })),
   ).toMatchObject({ reason: "SLUG_RESERVED" });
+});
+
+test("a topology file whose new locality has the name of a slug does not start; those of before run on", async () => {
+  const wanted = { requestId: "paris", slug: "paris", name: "P", ownerUserId: "7", ownerEmail: "o@example.com" };
+  await directory().provisionOrganization({ ...wanted, locality: "de" });
+  const file = formatTopology(fleet.topology) as { cells: object[]; localities: object[] };
+  file.cells.push({ name: "fr1", number: 77, rpc_address: "http://fr1.test:1" });
+  file.localities.push({ name: "paris", cells: ["fr1"] });
+  const start = startLoneSilo(createControlSilo(), fleet.control.databaseUrl, {
+    topology: parseTopology(file, "a new topology file"),
+  });
+  await expect(start).rejects.toThrow("The slug paris is taken");
+  expect(await cellNames()).not.toContain("fr1");
 });
 
 test("a slug and a locality of one name that are wanted at once: one of them comes to be", async () => {
