@@ -4,12 +4,7 @@ import { OrganizationMappingRow } from "../entities/organization-mapping.js";
 import { OrganizationRename } from "../entities/organization-rename.js";
 import { OrganizationSlugReservation } from "../entities/organization-slug-reservation.js";
 import { createSlugTakenError } from "../errors.js";
-
-/** How long a worker may be silent before its rename counts as abandoned: longer than the longest call. */
-const LEASE_MS = 30_000;
-
-/** Leases run by the database's clock, which all processes share. */
-const leaseEnd = () => `now() + interval '${LEASE_MS} milliseconds'`;
+import { groupByCell, isRowLeased, leaseEnd } from "./lease.js";
 
 /** Locks an organization's mapping until the transaction ends: every change of its slugs holds this. Null when absent. */
 export function lockMapping(manager: EntityManager, organizationId: string): Promise<OrganizationMappingRow | null> {
@@ -23,9 +18,8 @@ export function findRename(manager: EntityManager, organizationId: string): Prom
 }
 
 /** Whether the worker that holds a rename may still be at it. */
-export async function isRenameLeased(db: Queryable, organizationId: string): Promise<boolean> {
-  const sql = "select lease_until > now() as is_leased from control.organization_rename where organization_id = $1";
-  return rowsOf<{ is_leased: boolean }>(await db.query(sql, [organizationId]))[0]?.is_leased === true;
+export function isRenameLeased(db: Queryable, organizationId: string): Promise<boolean> {
+  return isRowLeased(db, { table: "control.organization_rename", key: "organization_id", value: organizationId });
 }
 
 /**
@@ -100,14 +94,10 @@ export async function giveRenameSlugBack(manager: EntityManager, rename: Organiz
 
 /** Organizations of up to `limit` renames whose worker has been silent for too long, by cell. */
 export async function findAbandonedRenames(db: Queryable, limit: number): Promise<Map<string, string[]>> {
-  const sql = `select r.organization_id, coalesce(m.cell_name, '') as cell_name from control.organization_rename r
+  const sql = `select r.organization_id as id, coalesce(m.cell_name, '') as cell_name from control.organization_rename r
     left join control.organization_mapping m on m.organization_id = r.organization_id
     where r.lease_until <= now() order by r.lease_until limit $1`;
-  const byCell = new Map<string, string[]>();
-  for (const row of rowsOf<{ organization_id: string; cell_name: string }>(await db.query(sql, [limit]))) {
-    byCell.set(row.cell_name, [...(byCell.get(row.cell_name) ?? []), row.organization_id]);
-  }
-  return byCell;
+  return groupByCell(rowsOf(await db.query(sql, [limit])));
 }
 
 /** Up to `limit` aliases whose time has come, those that wait longest first. */

@@ -3,9 +3,7 @@ import type { EntityManager } from "typeorm";
 import { OrganizationSlugReservation } from "../entities/organization-slug-reservation.js";
 import { ProvisionRequest, type ProvisionState } from "../entities/provision-request.js";
 import { createSlugTakenError } from "../errors.js";
-
-/** How long a worker may be silent before its request counts as abandoned: longer than the longest call. */
-const LEASE_MS = 30_000;
+import { groupByCell, isRowLeased, leaseEnd } from "./lease.js";
 
 /** Which attempt at a request a worker makes. What it writes counts only while the request is still at it. */
 export interface ProvisionLease {
@@ -56,9 +54,6 @@ export async function insertRequest(
   return row;
 }
 
-/** Leases run by the database's clock, which all processes share. */
-const leaseEnd = () => `now() + interval '${LEASE_MS} milliseconds'`;
-
 /** Leases a request to the caller; whoever held it before can write no more. */
 export async function takeOver(manager: EntityManager, request: ProvisionRequest): Promise<LeasedRequest> {
   const attempt = request.attempt + 1;
@@ -67,9 +62,8 @@ export async function takeOver(manager: EntityManager, request: ProvisionRequest
 }
 
 /** Whether the worker that holds a request may still be at it. */
-export async function isLeased(db: Queryable, request: ProvisionRequest): Promise<boolean> {
-  const sql = "select lease_until > now() as is_leased from control.provision_request where request_id = $1";
-  return rowsOf<{ is_leased: boolean }>(await db.query(sql, [request.requestId]))[0]?.is_leased === true;
+export function isLeased(db: Queryable, request: ProvisionRequest): Promise<boolean> {
+  return isRowLeased(db, { table: "control.provision_request", key: "request_id", value: request.requestId });
 }
 
 /** Moves a request on, if it is still at this attempt and in this state. @returns whether it was. */
@@ -129,11 +123,7 @@ export function findCancelling(manager: EntityManager, cellName: string, slug: s
 
 /** Ids of up to `limit` unfinished requests whose worker has been silent for too long, by cell, oldest first. */
 export async function findAbandonedRequests(db: Queryable, limit: number): Promise<Map<string, string[]>> {
-  const sql = `select request_id, cell_name from control.provision_request
+  const sql = `select request_id as id, cell_name from control.provision_request
     where state <> 'done' and lease_until < now() order by lease_until limit $1`;
-  const byCell = new Map<string, string[]>();
-  for (const row of rowsOf<{ request_id: string; cell_name: string }>(await db.query(sql, [limit]))) {
-    byCell.set(row.cell_name, [...(byCell.get(row.cell_name) ?? []), row.request_id]);
-  }
-  return byCell;
+  return groupByCell(rowsOf(await db.query(sql, [limit])));
 }
