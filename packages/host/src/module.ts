@@ -64,12 +64,14 @@ export interface ServiceModule {
   readonly tasks: readonly TaskDefinition[];
   readonly routes: readonly RouteDefinition[];
   /** Control's directory only: how this silo finds the cell of an organization. */
-  readonly createResolver?: (context: Pick<ServiceContext, "silo" | "topology" | "database" | "now">) => CellResolver;
+  readonly createResolver?: (context: Omit<ServiceContext, "rpc">) => CellResolver;
   /**
    * Before the silo is ready: seeds what configuration says must exist. Must be safe to repeat: while migrations are
    * pending it may fail, and is tried again.
    */
   readonly prepare?: (context: ServiceContext) => Promise<void>;
+  /** Once, when the silo begins to stop: ends calls that would go on until their deadline. Must not throw. */
+  readonly leave?: (context: ServiceContext) => void;
   /**
    * Once, when the silo stops, after its calls and tasks and before its tables go: ends what runs behind them. Must not
    * take long; it may come before {@link prepare} has succeeded.

@@ -197,6 +197,8 @@ function createSiloResolver(
     silo: config.silo,
     topology: config.topology,
     database: need(databases, owner.localMode),
+    logger: config.logger,
+    metrics: config.metrics,
     now: config.now ?? Date.now,
   });
 }
@@ -257,6 +259,7 @@ function createStop(
   const stop = async (graceMs: number) => {
     onStopping();
     parts.readiness.stop();
+    for (const [module, context] of parts.contexts) module.leave?.(context);
     const outcomes = await Promise.allSettled([
       parts.listener.close({ graceMs }),
       parts.tasks.stop(graceMs),

@@ -81,3 +81,17 @@ export function createSlugMismatchError(organizationId: string, slug: string): C
     { metadata: { organization_id: organizationId, slug } },
   );
 }
+
+/** ABORTED / WATCHER_TOO_SLOW: go on with the last cursor. */
+export function createTooSlowError(): ConnectError {
+  return createRpcError(
+    Code.Aborted,
+    "WATCHER_TOO_SLOW",
+    "Too many changes wait for this consumer; go on with the last cursor.",
+  );
+}
+
+/** UNAVAILABLE / ROUTE_FEED_STOPPED: this process stops; go on with the last cursor, at another one. */
+export function createFeedStoppedError(): ConnectError {
+  return createRpcError(Code.Unavailable, "ROUTE_FEED_STOPPED", "The route feed of this process stops.");
+}

@@ -1,4 +1,5 @@
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
+import { RouteFeedService } from "@cellway/gen/cellway/directory/v1/route_feed";
 import { implementContract, type ServiceModule } from "@cellway/host";
 import { CellRow } from "./entities/cell.js";
 import { LocalityRow } from "./entities/locality.js";
@@ -6,9 +7,12 @@ import { OrganizationMappingRow } from "./entities/organization-mapping.js";
 import { OrganizationMemberMappingRow } from "./entities/organization-member-mapping.js";
 import { OrganizationSlugReservation } from "./entities/organization-slug-reservation.js";
 import { ProvisionRequest } from "./entities/provision-request.js";
+import { controlRoutesOf } from "./feed/control-routes.js";
+import { pruneRouteLog } from "./feed/prune-route-log.js";
 import { Provisioner } from "./provisioning/provisioner.js";
 import { createDirectoryResolver } from "./resolver.js";
 import { createDirectoryRpc } from "./rpc/index.js";
+import { watchRoutes } from "./rpc/watch-routes.js";
 import { seedTopology } from "./store/topology.js";
 
 /** The directory: where every organization lives, who is in it, and how new ones come to be. */
@@ -24,7 +28,10 @@ export const directoryModule: ServiceModule = {
     ProvisionRequest,
   ],
   migrations: new URL("../migrations/", import.meta.url),
-  contracts: (context) => [implementContract(DirectoryService, createDirectoryRpc(context))],
+  contracts: (context) => [
+    implementContract(DirectoryService, createDirectoryRpc(context)),
+    implementContract(RouteFeedService, { watchRoutes: watchRoutes(context) }),
+  ],
   tasks: [
     {
       name: "directory.sweep-provisioning",
@@ -32,8 +39,20 @@ export const directoryModule: ServiceModule = {
       intervalMs: 5_000,
       run: (context) => new Provisioner(context).sweep(),
     },
+    {
+      name: "directory.prune-route-log",
+      localMode: "CONTROL",
+      intervalMs: 60_000,
+      run: pruneRouteLog,
+    },
   ],
   routes: [],
-  createResolver: ({ database }) => createDirectoryResolver(database),
-  prepare: (context) => seedTopology(context.database, context.topology),
+  createResolver: createDirectoryResolver,
+  async prepare(context) {
+    await seedTopology(context.database, context.topology);
+    controlRoutesOf(context).start();
+  },
+  // The streams of the route feed would keep the silo from stopping.
+  leave: (context) => controlRoutesOf(context).feed.end(),
+  stop: (context) => controlRoutesOf(context).stop(),
 };

@@ -20,6 +20,7 @@ import {
   createSlugReservedError,
   createSlugTakenError,
 } from "../errors.js";
+import { controlRoutesOf } from "../feed/control-routes.js";
 import { insertMapping, upsertMemberMappings } from "../store/organization-mapping.js";
 import {
   deleteCancelled,
@@ -35,7 +36,6 @@ import {
   takeOver,
   withRequestLock,
 } from "../store/provision-request.js";
-import { forgetRoutes } from "../store/route-cache.js";
 import { findCell, findLocality, listLocalities } from "../store/topology.js";
 import { type Answer, fingerprintOf, isRefusedByCell, toAnswer } from "./outcome.js";
 
@@ -150,7 +150,7 @@ export class Provisioner {
       throw await this.undo(request, error);
     }
     if (!(await this.map(request, created, req.ownerUserId))) throw createInProgressError(request.requestId);
-    forgetRoutes(this.context.database, request);
+    await controlRoutesOf(this.context).catchUp();
     await this.confirm(request).catch((error: unknown) => {
       this.context.logger.warn(
         { request_id: request.requestId, err: error },
