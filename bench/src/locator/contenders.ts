@@ -28,7 +28,8 @@ export function createDataset(count: number): Dataset {
   for (let index = 0; index < count; index += 1) {
     const cell = index % 8;
     ids.push(String(2n ** 52n + BigInt(index) * 1_024n * 7n + BigInt(cell)));
-    slugs.push(`${WORDS[index % 10]}-${WORDS[(index >> 3) % 10]}-${(index * 2_654_435) % 9_999_991}`);
+    // In one piece: a text of pieces is joined at its first use, which would count as memory of whoever uses it.
+    slugs.push(toOwnText(`${WORDS[index % 10]}-${WORDS[(index >> 3) % 10]}-${(index * 2_654_435) % 9_999_991}`));
     cells.push(`us${cell}`);
   }
   return { ids, slugs, cells };

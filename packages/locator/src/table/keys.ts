@@ -59,18 +59,37 @@ export function hashId(low: number, high: number): number {
   return hash ^ (hash >>> 16);
 }
 
-/** FNV-1a over the bytes of a text, spread at the end: the tables take its low bits. */
-export function hashBytes(text: string): number {
-  let hash = 0x811c_9dc5 | 0;
-  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x0100_0193);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x85eb_ca6b);
-  return hash ^ (hash >>> 13);
-}
+/** The most bytes of UTF-8 that a slug may have. */
+export const SLUG_MAX_BYTES = 255;
 
-/** A text whose char codes are the UTF-8 bytes of `text`: itself, when it is ASCII. */
-export function toBytesText(text: string): string {
-  for (let index = 0; index < text.length; index += 1) {
-    if (text.charCodeAt(index) > 127) return Buffer.from(text, "utf8").toString("latin1");
+const encoder = new TextEncoder();
+
+/** A slug as words of its UTF-8 bytes, the last one filled up with zeros: read again and again without making an object. */
+export class SlugReader {
+  private readonly bytes = new Uint8Array(SLUG_MAX_BYTES + 5);
+  readonly words = new Int32Array(this.bytes.buffer, 0, (SLUG_MAX_BYTES + 1) / 4);
+  /** Bytes of the slug that was read last. */
+  length = 0;
+
+  /** Reads a slug. False for one that is too long. */
+  read(slug: string): boolean {
+    const { bytes } = this;
+    const { read, written } = encoder.encodeInto(slug, bytes);
+    if (read !== slug.length || written > SLUG_MAX_BYTES) return false;
+    for (let index = written; (index & 3) !== 0; index += 1) bytes[index] = 0;
+    this.length = written;
+    return true;
   }
-  return text;
+
+  /** Spreads what was read last: multiplies and shifts, word by word. */
+  hash(): number {
+    const { words, length } = this;
+    let hash = length;
+    for (let index = 0; 4 * index < length; index += 1) {
+      hash = Math.imul(hash ^ (words[index] as number), 0x85eb_ca6b);
+      hash ^= hash >>> 15;
+    }
+    hash = Math.imul(hash, 0xc2b2_ae35);
+    return hash ^ (hash >>> 16);
+  }
 }

@@ -1,4 +1,4 @@
-import { formatId, hashBytes, hashId, type IdHalves, readId, toBytesText } from "./keys.js";
+import { formatId, hashId, type IdHalves, readId, SLUG_MAX_BYTES, SlugReader } from "./keys.js";
 import { SlotIndex } from "./slot-index.js";
 
 /** How the table came to know a route, in two bits. */
@@ -37,7 +37,6 @@ const IS_DEAD = 1 << 27;
 /** The slug leads here. Not when an organization with a newer epoch has it. */
 const HAS_SLUG = 1 << 28;
 
-const SLUG_MAX_BYTES = 255;
 const WORDS_MIN = 1_024;
 const GROWTH = 1.5;
 const TWO_32 = 4_294_967_296;
@@ -49,7 +48,6 @@ const TWO_32 = 4_294_967_296;
  */
 export class RouteTable {
   private words = new Int32Array(WORDS_MIN);
-  private bytesOfWords = new Uint8Array(this.words.buffer);
   /** Place 0 is none. */
   private end = 1;
   private live = 0;
@@ -58,6 +56,7 @@ export class RouteTable {
   /** The last of the free records of each size, in words; each names the one before. */
   private readonly free = new Map<number, number>();
   private readonly halves: IdHalves = { low: 0, high: 0 };
+  private readonly slug = new SlugReader();
 
   /** Organizations in the table. */
   get count(): number {
@@ -85,7 +84,7 @@ export class RouteTable {
 
   /** The place of the organization that a slug leads to; 0 when there is none. */
   findSlug(slug: string): number {
-    return this.findBytes(toBytesText(slug));
+    return this.slug.read(slug) ? this.findReadSlug(this.slug.hash()) : 0;
   }
 
   /**
@@ -96,16 +95,15 @@ export class RouteTable {
    * @throws RangeError for an id that is none, and for a slug of more than 255 bytes.
    */
   set(entry: TableEntry): number {
-    const slug = toBytesText(entry.slug);
-    if (slug.length > SLUG_MAX_BYTES) throw new RangeError(`The slug ${entry.slug} has more than 255 bytes.`);
+    const { halves, slug } = this;
+    if (!slug.read(entry.slug)) throw new RangeError(`The slug ${entry.slug} has more than ${SLUG_MAX_BYTES} bytes.`);
     const known = this.findId(entry.id);
     if (known !== 0) this.remove(known);
-    const { halves } = this;
     if (!readId(entry.id, halves)) throw new RangeError(`${entry.id} is not an id.`);
     const { low, high } = halves;
-    const slugHash = hashBytes(slug);
+    const slugHash = slug.hash();
     const place = this.allocate(sizeOf(slug.length));
-    const { words, bytesOfWords } = this;
+    const { words } = this;
     words[place + META] = slug.length | (entry.cell << 8) | (ORIGINS.indexOf(entry.origin) << 24) | IS_SEEN;
     words[place + ID_LOW] = low;
     words[place + ID_HIGH] = high;
@@ -113,11 +111,10 @@ export class RouteTable {
     words[place + EPOCH_HIGH] = Math.floor(entry.epoch / TWO_32);
     words[place + SLUG_HASH] = slugHash;
     words[place + LEARNED_AT] = entry.learnedAtS | 0;
-    const start = 4 * (place + SLUG);
-    for (let index = 0; index < slug.length; index += 1) bytesOfWords[start + index] = slug.charCodeAt(index);
+    for (let index = 0; 4 * index < slug.length; index += 1) words[place + SLUG + index] = slug.words[index] as number;
     this.live += 1;
     this.byId.add(hashId(low, high), place);
-    this.claimSlug(place, slug, slugHash);
+    this.claimSlug(place, slugHash);
     return place;
   }
 
@@ -205,24 +202,23 @@ export class RouteTable {
     return place < this.end ? place : 0;
   }
 
-  private findBytes(slug: string): number {
-    const { words, bytesOfWords } = this;
+  /** The place of the organization that the slug that was read last leads to. */
+  private findReadSlug(hash: number): number {
+    const { words, slug } = this;
     const { cells, mask } = this.bySlug;
-    const hash = hashBytes(slug);
-    const { length } = slug;
+    const { length, words: wanted } = slug;
     for (let at = hash & mask; ; at = (at + 1) & mask) {
       const place = cells[2 * at] as number;
       if (place === 0) return 0;
       if (cells[2 * at + 1] !== hash || ((words[place + META] as number) & 0xff) !== length) continue;
-      const start = 4 * (place + SLUG);
       let index = 0;
-      while (index < length && bytesOfWords[start + index] === slug.charCodeAt(index)) index += 1;
-      if (index === length) return place;
+      while (4 * index < length && words[place + SLUG + index] === wanted[index]) index += 1;
+      if (4 * index >= length) return place;
     }
   }
 
-  private claimSlug(place: number, slug: string, hash: number): void {
-    const holder = this.findBytes(slug);
+  private claimSlug(place: number, hash: number): void {
+    const holder = this.findReadSlug(hash);
     if (holder !== 0) {
       if (this.epochAt(holder) > this.epochAt(place)) return;
       this.words[holder + META] = (this.words[holder + META] as number) & ~HAS_SLUG;
@@ -248,7 +244,6 @@ export class RouteTable {
     const words = new Int32Array(Math.ceil(Math.max(this.words.length * GROWTH, this.end)));
     words.set(this.words);
     this.words = words;
-    this.bytesOfWords = new Uint8Array(words.buffer);
   }
 }
 
