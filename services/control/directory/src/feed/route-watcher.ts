@@ -10,6 +10,7 @@ export class RouteWatcher {
   private waiting = 0;
   private failure: Error | undefined;
   private lastTaken: FeedPosition | undefined;
+  private isClosed = false;
   private wake = () => {};
   private readonly unsubscribe: () => void;
 
@@ -47,7 +48,10 @@ export class RouteWatcher {
     return batch;
   }
 
+  /** Waits for nothing any more. Safe to call twice. */
   close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
     this.unsubscribe();
     this.feed.countWatchers(-1);
     this.feed.endSignal.removeEventListener("abort", this.onStop);

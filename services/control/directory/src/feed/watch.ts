@@ -42,6 +42,8 @@ export async function* watchFeed(options: WatchOptions): AsyncGenerator<FeedMess
   if (feed.position === undefined) await feed.catchUp();
   // Before anything is read: what is committed from now on comes through the watcher, whatever the reads miss.
   const watcher = new RouteWatcher(feed);
+  const onGone = () => watcher.close();
+  signal.addEventListener("abort", onGone, { once: true });
   let why = "gone";
   try {
     yield* new Watch(options, watcher).run();
@@ -50,12 +52,18 @@ export async function* watchFeed(options: WatchOptions): AsyncGenerator<FeedMess
     why = WHY_ENDED[reasonOf(error) ?? ""] ?? "error";
     throw error;
   } finally {
+    signal.removeEventListener("abort", onGone);
     watcher.close();
     metrics.count("cellway_route_feed_watchers_ended_total", { why });
   }
 }
 
 const WHY_ENDED: Readonly<Record<string, string>> = { WATCHER_TOO_SLOW: "too_slow", ROUTE_FEED_STOPPED: "stopped" };
+
+interface TakenBatch {
+  readonly changes: ChangeBatch["changes"];
+  readonly position: Pick<FeedPosition, "feedId">;
+}
 
 class Watch {
   private readonly filter: LocalityFilter;
@@ -81,7 +89,6 @@ class Watch {
       const batch = await this.watcher.next(Math.max(0, beatAtMs - Date.now()), signal);
       if (batch !== undefined) {
         const message = this.take(batch, this.cursorAt(batch.position));
-        if (batch.position.feedId !== this.feedId) this.brokenBy = "the feed is another one now";
         if (this.brokenBy !== undefined) continue;
         if (message !== undefined) yield message;
       }
@@ -125,7 +132,8 @@ class Watch {
       const changes = await listRouteChanges(database, afterId, newestId, PAGE_SIZE);
       afterId = changes.at(-1)?.id ?? afterId;
       const reachedId = BigInt(afterId) < BigInt(settledId) ? afterId : settledId;
-      const message = this.take({ changes }, formatCursor({ feedId, settledId: reachedId }, this.options.localities));
+      const read = { changes, position: { feedId } };
+      const message = this.take(read, formatCursor({ feedId, settledId: reachedId }, this.options.localities));
       if (this.brokenBy !== undefined) return;
       if (message !== undefined) yield message;
       if (changes.length < PAGE_SIZE) break;
@@ -155,9 +163,11 @@ class Watch {
     yield createSnapshotEnd(from.completeUntilMs, this.cursorAt(from));
   }
 
-  private take({ changes }: Pick<ChangeBatch, "changes">, cursor: string): FeedMessage | undefined {
+  private take(batch: TakenBatch, cursor: string): FeedMessage | undefined {
+    const { changes, position } = batch;
     if (changes.some((change) => isCellMoved(change, this.filter)))
       this.brokenBy = "a cell has moved to another locality";
+    if (position.feedId !== this.feedId) this.brokenBy = "the feed is another one now";
     return createChanges(changes, this.filter, cursor);
   }
 
