@@ -81,3 +81,13 @@ export function createSlugMismatchError(organizationId: string, slug: string): C
     { metadata: { organization_id: organizationId, slug } },
   );
 }
+
+/** ALREADY_EXISTS / PUBLIC_KEY_TAKEN: two projects have the same public key. */
+export function createPublicKeyTakenError(projectKeyId: string, cause: unknown): ConnectError {
+  return createRpcError(
+    Code.AlreadyExists,
+    "PUBLIC_KEY_TAKEN",
+    `The public key of project key ${projectKeyId} is that of another project.`,
+    { metadata: { project_key_id: projectKeyId }, cause },
+  );
+}

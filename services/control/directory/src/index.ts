@@ -5,7 +5,9 @@ import { LocalityRow } from "./entities/locality.js";
 import { OrganizationMappingRow } from "./entities/organization-mapping.js";
 import { OrganizationMemberMappingRow } from "./entities/organization-member-mapping.js";
 import { OrganizationSlugReservation } from "./entities/organization-slug-reservation.js";
+import { ProjectKeyMappingRow } from "./entities/project-key-mapping.js";
 import { ProvisionRequest } from "./entities/provision-request.js";
+import { takeProjectKeys } from "./outbox/project-keys.js";
 import { Provisioner } from "./provisioning/provisioner.js";
 import { createDirectoryResolver } from "./resolver.js";
 import { createDirectoryRpc } from "./rpc/index.js";
@@ -22,6 +24,7 @@ export const directoryModule: ServiceModule = {
     OrganizationMappingRow,
     OrganizationMemberMappingRow,
     ProvisionRequest,
+    ProjectKeyMappingRow,
   ],
   migrations: new URL("../migrations/", import.meta.url),
   contracts: (context) => [implementContract(DirectoryService, createDirectoryRpc(context))],
@@ -34,6 +37,7 @@ export const directoryModule: ServiceModule = {
     },
   ],
   routes: [],
+  receives: (context) => [takeProjectKeys(context)],
   createResolver: ({ database }) => createDirectoryResolver(database),
   prepare: (context) => seedTopology(context.database, context.topology),
 };
