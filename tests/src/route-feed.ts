@@ -4,6 +4,8 @@ import { createMasterKeyRing, createRpcRuntime, type Network, type RpcRuntime } 
 import { createControlSilo } from "@cellway/silo";
 import { createLogger, createMetrics } from "@cellway/telemetry";
 import { type Fleet, TEST_MASTER_KEY } from "@cellway/testing";
+import { expect } from "@jest/globals";
+import { until } from "./organizations.js";
 
 /** A process at the edge of a fleet: it calls control and serves nothing. */
 export function createEdge(fleet: Fleet, network: Network | undefined = fleet.memory): RpcRuntime {
@@ -73,4 +75,14 @@ export function statementsOf(messages: readonly WatchRoutesResponse[]): string[]
           return isDeleted ? `${id}-` : `${id}@${cellName}`;
         }),
   );
+}
+
+/** Resolves once the locator holds these routes and no others; fails when that takes a second. */
+export async function holds(running: RunningLocator, expected: readonly string[]): Promise<void> {
+  const giveUpAt = performance.now() + 1_000;
+  const wanted = JSON.stringify(expected.toSorted());
+  await until("the locator holds the routes", () => {
+    return JSON.stringify(routesOf(running)) === wanted || performance.now() > giveUpAt;
+  });
+  expect(routesOf(running)).toEqual(expected.toSorted());
 }

@@ -1,4 +1,5 @@
 export { ADVISORY_LOCK_CLASS } from "./advisory-locks.js";
+export { parseDatabaseUrl, toPgConfig } from "./connection.js";
 export { type OpenDatabaseOptions, openDatabase, SiloDatabase } from "./database.js";
 export { EmbeddedPostgresError } from "./embedded/errors.js";
 export {
@@ -26,6 +27,7 @@ export {
   type MigrationPhase,
   type MigrationSet,
   readMigrations,
+  readTemplateSet,
 } from "./migrations.js";
 export { assertServerVersion, SERVER_VERSION_MIN, type TimeoutMode } from "./probe.js";
 export { type Queryable, rowsOf } from "./queryable.js";

@@ -80,19 +80,31 @@ export async function withBuiltInSets(sets: readonly MigrationSet[]): Promise<Mi
     if (seen.has(key)) throw new MigrationError(`The migrations of ${key} are given twice.`);
     seen.add(key);
   }
-  const templates = await readMigrations(new URL("../migrations/", import.meta.url));
   const localModes = [...new Set(sets.map((set) => set.localMode))];
-  return [...localModes.map((localMode) => createBuiltInSet(localMode, templates)), ...sets];
+  const builtIn = localModes.map((localMode) =>
+    readTemplateSet(new URL("../migrations/", import.meta.url), {
+      service: BUILT_IN_SERVICE,
+      localMode,
+      lock: snowflakeLockOf(localMode),
+    }),
+  );
+  return [...(await Promise.all(builtIn)), ...sets];
 }
 
-function createBuiltInSet(localMode: LocalMode, templates: readonly Migration[]): MigrationSet {
+/**
+ * Reads the migrations of a package that has the same tables on both sides: in each file `__schema__` stands for the
+ * side's schema and `__lock__` for `lock`.
+ */
+export async function readTemplateSet(
+  directory: URL,
+  set: { service: string; localMode: LocalMode; lock: string },
+): Promise<MigrationSet> {
+  const { service, localMode, lock } = set;
+  const templates = await readMigrations(directory);
   const migrations = templates.map(({ name, sql }) =>
-    createMigration(
-      name,
-      sql.replaceAll("__schema__", schemaOf(localMode)).replaceAll("__lock__", snowflakeLockOf(localMode)),
-    ),
+    createMigration(name, sql.replaceAll("__schema__", schemaOf(localMode)).replaceAll("__lock__", lock)),
   );
-  return { service: BUILT_IN_SERVICE, localMode, migrations };
+  return { service, localMode, migrations };
 }
 
 function createMigration(name: string, text: string): Migration {

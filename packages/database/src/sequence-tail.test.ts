@@ -32,7 +32,7 @@ beforeEach(async () => {
 
 function follow(afterId: string): SequenceTail<Row> {
   const query = (sql: string, parameters?: unknown[]) => pool.query(sql, parameters);
-  return createSequenceTail<Row>({ query, table: "entry", columns: "id, text", afterId });
+  return createSequenceTail<Row>({ query, table: "entry", columns: "id, upper(text) is null as never, text", afterId });
 }
 
 async function write(...texts: string[]): Promise<void> {
@@ -60,7 +60,8 @@ test("every row is given once, in order of id, in pieces of the limit", async ()
   await write("a", "b", "c");
   expect(await read(2)).toEqual(["a", "b"]);
   await write("d");
-  expect([await read(2), await read(2)]).toEqual([["c", "d"], []]);
+  expect(tail.isAtEnd).toBe(false);
+  expect([await read(2), tail.isAtEnd, await read(2)]).toEqual([["c", "d"], true, []]);
   expect(tail.settledId).toBe("4");
 });
 
@@ -155,6 +156,34 @@ test("an unrelated transaction that stays open delays no row", async () => {
   expect(tail.settledId).toBe("3");
 });
 
+test("a far jump of the sequence is followed", async () => {
+  await write("a");
+  await pool.query("select setval('entry_id_seq', 9000000000)");
+  await write("b");
+  expect([await read(5), tail.isAtEnd]).toEqual([["a"], false]);
+  expect([await read(5), tail.isAtEnd]).toEqual([["b"], true]);
+  await read();
+  await read();
+  expect([tail.settledId, tail.missing]).toEqual(["9000000001", 0]);
+});
+
+test("rows are read by their key, also on a large table that was never analyzed", async () => {
+  await pool.query("insert into entry (text) select 'x' from generate_series(1, 30000)");
+  const plans: string[] = [];
+  const explained = createSequenceTail<Row>({
+    query: async (sql, parameters) => {
+      const { rows } = await pool.query(`explain (analyze, format json) ${sql}`, parameters);
+      plans.push(JSON.stringify(rows));
+      return [];
+    },
+    table: "entry",
+    columns: "id, text",
+    afterId: "29000",
+  });
+  await explained.next(100);
+  expect(plans.join()).not.toContain("Seq Scan");
+});
+
 test("a query that fails loses nothing", async () => {
   let failures = 0;
   tail = createSequenceTail<Row>({
@@ -164,7 +193,7 @@ test("a query that fails loses nothing", async () => {
       return pool.query(sql, parameters);
     },
     table: "entry",
-    columns: "id, text",
+    columns: "id, upper(text) is null as never, text",
     afterId: "0",
   });
   const late = await writeOpen("late");

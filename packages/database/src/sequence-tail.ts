@@ -13,10 +13,12 @@ export interface SequenceTailOptions extends Queryable {
 /** Reads a growing table to its end, again and again, and gives every row once. */
 export interface SequenceTail<Row extends { readonly id: string }> {
   /**
-   * At most `limit` rows, and those that committed late: rows not given before, ordered by id. Empty when there are none
-   * now. Calls must not overlap. When it rejects, nothing is lost: the next call gives the same rows.
+   * At most `limit` rows, and those that committed late: rows not given before, each kind ordered by id. Empty when there
+   * are none now. Calls must not overlap. When it rejects, nothing is lost: the next call gives the same rows.
    */
   next(limit: number): Promise<Row[]>;
+  /** Whether the last call found nothing beyond what it gave. */
+  readonly isAtEnd: boolean;
   /** Every row up to this id was given, or will never exist: where a reader may go on after a restart. */
   readonly settledId: string;
   /** Ids below the newest that may still appear, because whoever took them has not ended. */
@@ -41,67 +43,87 @@ interface Gap {
 export function createSequenceTail<Row extends { readonly id: string }>(
   options: SequenceTailOptions,
 ): SequenceTail<Row> {
-  const { table, columns } = options;
-  let lastId = BigInt(options.afterId);
-  let gaps: Gap[] = [];
-  /** Gaps up to `id` can only be filled by transactions up to `xid`. */
-  let probe: { readonly id: bigint; readonly xid: string } | undefined;
+  return new Tail<Row>(options);
+}
 
-  async function readLate(): Promise<{ rows: Row[]; left: Gap[]; isProbeOver: boolean }> {
+class Tail<Row extends { readonly id: string }> implements SequenceTail<Row> {
+  isAtEnd = false;
+  private lastId: bigint;
+  private gaps: readonly Gap[] = [];
+  /** Gaps up to `id` can only be filled by transactions up to `xid`. */
+  private probe: { readonly id: bigint; readonly xid: string } | undefined;
+
+  constructor(private readonly options: SequenceTailOptions) {
+    this.lastId = BigInt(options.afterId);
+  }
+
+  get settledId(): string {
+    return `${this.gaps[0] === undefined ? this.lastId : this.gaps[0].from - 1n}`;
+  }
+
+  get missing(): number {
+    return Number(this.gaps.reduce((sum, gap) => sum + gap.to - gap.from + 1n, 0n));
+  }
+
+  async next(limit: number): Promise<Row[]> {
+    const late = this.gaps.length === 0 ? undefined : await this.readLate();
+    const { rows, isAtEnd } = await this.readNew(limit);
+    const left = late?.left ?? [];
+    const gaps = [...left, ...findGaps(this.lastId, rows)];
+    const isProbeDone = late?.isProbeOver === true || left.length === 0;
+    const probe = isProbeDone ? await this.startProbe(gaps) : this.probe;
+    // Nothing can fail from here on: either all of it counts, or none.
+    this.isAtEnd = isAtEnd;
+    this.gaps = gaps;
+    this.probe = probe;
+    const newest = rows.at(-1);
+    if (newest !== undefined) this.lastId = BigInt(newest.id);
+    return [...(late?.rows ?? []), ...rows];
+  }
+
+  private async readLate(): Promise<{ rows: Row[]; left: Gap[]; isProbeOver: boolean }> {
+    const { table, columns } = this.options;
     // One statement, so one snapshot: if the probed transactions have ended in it, it sees all that they wrote.
     const sql =
-      `select s.over, ${qualify(columns)} from (select pg_snapshot_xmin(pg_current_snapshot()) > $3::text::xid8 as over) s ` +
-      `left join (select t.* from unnest($1::bigint[], $2::bigint[]) gap (first, last) join ${table} t on t.id between gap.first and gap.last) t on true ` +
+      "select s.over, t.* from (select pg_snapshot_xmin(pg_current_snapshot()) > $3::text::xid8 as over) s left join (" +
+      "select t.* from unnest($1::bigint[], $2::bigint[]) gap (first, last) cross join lateral (" +
+      `select ${columns} from ${table} where id between gap.first and gap.last) t) t on true ` +
       "order by t.id";
-    const parameters = [gaps.map((gap) => `${gap.from}`), gaps.map((gap) => `${gap.to}`), probe?.xid ?? MAX_XID];
-    const answer = rowsOf<Row & { over: boolean }>(await options.query(sql, parameters));
+    const bounds = [this.gaps.map((gap) => `${gap.from}`), this.gaps.map((gap) => `${gap.to}`)];
+    const result = await this.options.query(sql, [...bounds, this.probe?.xid ?? XID_MAX]);
+    const answer = rowsOf<Row & { over: boolean }>(result);
     const isProbeOver = answer[0]?.over === true;
     const rows = answer.filter((row) => row.id !== null);
-    const left = subtract(gaps, rows).filter((gap) => !isProbeOver || gap.to > (probe?.id ?? 0n));
+    const left = subtract(this.gaps, rows).filter((gap) => !isProbeOver || gap.to > (this.probe?.id ?? 0n));
     return { rows, left, isProbeOver };
   }
 
-  async function readNew(limit: number): Promise<Row[]> {
-    const sql = `select ${columns} from ${table} t where id > $1::bigint order by id limit $2::int`;
-    return rowsOf<Row>(await options.query(sql, [`${lastId}`, limit]));
+  /**
+   * The next rows. A range of ids, not `order by … limit`: on a table that was never analyzed the planner would read and
+   * sort all of it for that, each time.
+   */
+  private async readNew(limit: number): Promise<{ rows: Row[]; isAtEnd: boolean }> {
+    const { table, columns } = this.options;
+    const sql =
+      `with tail as materialized (select min(id) as first from ${table} where id > $1::bigint), ` +
+      `more as materialized (select min(id) is not null as more from ${table} where id >= (select first from tail) + $2::bigint) ` +
+      `select (select more from more) as tail_more, ${columns} from ${table} ` +
+      "where id >= (select first from tail) and id < (select first from tail) + $2::bigint order by id";
+    const rows = rowsOf<Row & { tail_more: boolean }>(await this.options.query(sql, [`${this.lastId}`, limit]));
+    return { rows, isAtEnd: rows[0]?.tail_more !== true };
   }
 
-  return {
-    get settledId() {
-      return `${gaps[0] === undefined ? lastId : gaps[0].from - 1n}`;
-    },
-    get missing() {
-      return Number(gaps.reduce((sum, gap) => sum + gap.to - gap.from + 1n, 0n));
-    },
-    async next(limit) {
-      const late = gaps.length === 0 ? undefined : await readLate();
-      const rows = await readNew(limit);
-      const left = late?.left ?? [];
-      const passed = findGaps(lastId, rows);
-      let nextProbe = late?.isProbeOver === true || left.length === 0 ? undefined : probe;
-      if (nextProbe === undefined && left.length + passed.length > 0) {
-        const [row] = rowsOf<{ xid: string }>(await options.query("select pg_current_xact_id()::text as xid"));
-        const last = passed.at(-1) ?? left.at(-1);
-        if (row !== undefined && last !== undefined) nextProbe = { id: last.to, xid: row.xid };
-      }
-      gaps = [...left, ...passed];
-      probe = nextProbe;
-      const newest = rows.at(-1);
-      if (newest !== undefined) lastId = BigInt(newest.id);
-      return [...(late?.rows ?? []), ...rows];
-    },
-  };
+  /** From now on no transaction can begin that fills one of these gaps: those that can are older than this moment. */
+  private async startProbe(gaps: readonly Gap[]): Promise<Tail<Row>["probe"]> {
+    const last = gaps.at(-1);
+    if (last === undefined) return undefined;
+    const [row] = rowsOf<{ xid: string }>(await this.options.query("select pg_current_xact_id()::text as xid"));
+    return row === undefined ? undefined : { id: last.to, xid: row.xid };
+  }
 }
 
 /** Greater than any transaction id there will be: what is not probed is not over. */
-const MAX_XID = "18446744073709551615";
-
-function qualify(columns: string): string {
-  return columns
-    .split(",")
-    .map((column) => `t.${column.trim()}`)
-    .join(", ");
-}
+const XID_MAX = "18446744073709551615";
 
 /** The ids between `afterId` and the last of `rows` that are not among them. */
 function findGaps(afterId: bigint, rows: readonly { readonly id: string }[]): Gap[] {

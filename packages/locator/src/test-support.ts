@@ -10,14 +10,14 @@ import type { RouteMemory } from "./route-memory.js";
 export const NOW_MS = 1_800_000_000_000;
 
 /** A directory that a test answers for. */
-export interface TestDirectory extends RouteDirectory {
+interface TestDirectory extends RouteDirectory {
   /** What was asked so far, as `slug:acme`. */
   readonly asked: string[];
   answer: (key: RouteKey) => Promise<RouteAnswer | undefined> | RouteAnswer | undefined;
 }
 
 /** A directory with cells `us1`, `us2` and `de1`, and no organization. */
-export function createTestDirectory(): TestDirectory {
+function createTestDirectory(): TestDirectory {
   const directory: TestDirectory = {
     asked: [],
     answer: () => undefined,

@@ -139,6 +139,27 @@ export const METRIC_DEFINITIONS = {
     help: "Changes that may still appear before the newest, because their transaction has not ended.",
     labels: [],
   },
+  cellway_outbox_delivered_total: {
+    type: "counter",
+    help: "Messages that the other side has taken from this outbox. `category` is the message's full name.",
+    labels: ["destination", "category"],
+  },
+  cellway_outbox_failed_total: {
+    type: "counter",
+    help: "Deliveries of messages that failed or took too long; they are repeated.",
+    labels: ["destination", "category"],
+  },
+  cellway_outbox_parked_total: {
+    type: "counter",
+    help: "Messages that failed too often and wait for an operator.",
+    labels: ["destination", "category"],
+  },
+  cellway_outbox_lag_seconds: {
+    type: "histogram",
+    help: "Time from the change to its delivery.",
+    labels: ["destination", "category"],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600],
+  },
   cellway_task_runs_total: {
     type: "counter",
     help: "Runs of periodic tasks, by outcome (`ok`, `error`).",

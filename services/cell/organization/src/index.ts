@@ -11,6 +11,7 @@ import { ProjectRow } from "./entities/project.js";
 import { ProjectKeyRow } from "./entities/project-key.js";
 import { TeamRow } from "./entities/team.js";
 import { TeamMemberRow } from "./entities/team-member.js";
+import { projectKeys } from "./outbox/project-keys.js";
 import { createOrganizationRpc } from "./rpc/index.js";
 import { drainDirectoryUpdates } from "./tasks/drain-directory-updates.js";
 import { purgeDeleted } from "./tasks/purge-deleted.js";
@@ -35,5 +36,6 @@ export const organizationModule: ServiceModule = {
   contracts: (context) => [implementContract(OrganizationService, createOrganizationRpc(context))],
   tasks: [drainDirectoryUpdates, purgeDeleted],
   routes: [],
+  sends: [projectKeys],
   stop: (context) => directoryUpdatesOf(context).stop(),
 };

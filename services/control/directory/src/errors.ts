@@ -95,3 +95,13 @@ export function createTooSlowError(): ConnectError {
 export function createFeedStoppedError(): ConnectError {
   return createRpcError(Code.Unavailable, "ROUTE_FEED_STOPPED", "The route feed of this process stops.");
 }
+
+/** ALREADY_EXISTS / PUBLIC_KEY_TAKEN: two projects have the same public key. */
+export function createPublicKeyTakenError(projectKeyId: string, cause: unknown): ConnectError {
+  return createRpcError(
+    Code.AlreadyExists,
+    "PUBLIC_KEY_TAKEN",
+    `The public key of project key ${projectKeyId} is that of another project.`,
+    { metadata: { project_key_id: projectKeyId }, cause },
+  );
+}

@@ -6,9 +6,11 @@ import { LocalityRow } from "./entities/locality.js";
 import { OrganizationMappingRow } from "./entities/organization-mapping.js";
 import { OrganizationMemberMappingRow } from "./entities/organization-member-mapping.js";
 import { OrganizationSlugReservation } from "./entities/organization-slug-reservation.js";
+import { ProjectKeyMappingRow } from "./entities/project-key-mapping.js";
 import { ProvisionRequest } from "./entities/provision-request.js";
 import { controlRoutesOf } from "./feed/control-routes.js";
 import { pruneRouteLog } from "./feed/prune-route-log.js";
+import { takeProjectKeys } from "./outbox/project-keys.js";
 import { Provisioner } from "./provisioning/provisioner.js";
 import { createDirectoryResolver } from "./resolver.js";
 import { createDirectoryRpc } from "./rpc/index.js";
@@ -26,6 +28,7 @@ export const directoryModule: ServiceModule = {
     OrganizationMappingRow,
     OrganizationMemberMappingRow,
     ProvisionRequest,
+    ProjectKeyMappingRow,
   ],
   migrations: new URL("../migrations/", import.meta.url),
   contracts: (context) => [
@@ -47,6 +50,7 @@ export const directoryModule: ServiceModule = {
     },
   ],
   routes: [],
+  receives: (context) => [takeProjectKeys(context)],
   createResolver: createDirectoryResolver,
   async prepare(context) {
     await seedTopology(context.database, context.topology);

@@ -4,7 +4,7 @@ import { ROUTE_CHANGE_COLUMNS, ROUTE_CHANGE_TABLE, type RouteChange, readRouteLo
 import { pauseFor } from "./pause.js";
 
 /** How often the log is read: the most that a change waits for its readers, but for the time that reading takes. */
-export const ROUTE_POLL_INTERVAL_MS = 100;
+const ROUTE_POLL_INTERVAL_MS = 100;
 /** Changes that are read, and handed on, at a time. */
 const BATCH_MAX = 1_000;
 

@@ -2,7 +2,7 @@ import { createFeedStoppedError, createTooSlowError } from "../errors.js";
 import type { ChangeBatch, FeedPosition, RouteFeed } from "./route-feed.js";
 
 /** Changes that may wait for one consumer: about a megabyte. */
-export const WATCHER_CHANGES_MAX = 10_000;
+const WATCHER_CHANGES_MAX = 10_000;
 
 /** The changes that wait for one consumer. */
 export class RouteWatcher {
