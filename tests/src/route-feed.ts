@@ -28,7 +28,7 @@ export async function startEdgeLocator(
   options: Partial<StartLocatorOptions> = {},
 ): Promise<RunningLocator> {
   const running = await startLocator({
-    rpc: createEdge(fleet),
+    rpc: options.rpc ?? createEdge(fleet),
     metrics: createMetrics({ silo: "edge" }),
     logger: createLogger({ silo: "edge", level: "silent" }),
     pauseMs: 5,
