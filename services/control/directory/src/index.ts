@@ -4,14 +4,20 @@ import { CellRow } from "./entities/cell.js";
 import { LocalityRow } from "./entities/locality.js";
 import { OrganizationMappingRow } from "./entities/organization-mapping.js";
 import { OrganizationMemberMappingRow } from "./entities/organization-member-mapping.js";
+import { OrganizationRename } from "./entities/organization-rename.js";
 import { OrganizationSlugReservation } from "./entities/organization-slug-reservation.js";
 import { ProjectKeyMappingRow } from "./entities/project-key-mapping.js";
 import { ProvisionRequest } from "./entities/provision-request.js";
+import { RemovedCellRow } from "./entities/removed-cell.js";
+import { RemovedLocalityRow } from "./entities/removed-locality.js";
 import { takeProjectKeys } from "./outbox/project-keys.js";
 import { Provisioner } from "./provisioning/provisioner.js";
+import { dropExpiredAliases } from "./renaming/drop-expired-aliases.js";
+import { Renamer } from "./renaming/renamer.js";
 import { createDirectoryResolver } from "./resolver.js";
 import { createDirectoryRpc } from "./rpc/index.js";
-import { seedTopology } from "./store/topology.js";
+import { seedTopology } from "./store/seed-topology.js";
+import { listCells } from "./store/topology.js";
 
 /** The directory: where every organization lives, who is in it, and how new ones come to be. */
 export const directoryModule: ServiceModule = {
@@ -23,8 +29,11 @@ export const directoryModule: ServiceModule = {
     OrganizationSlugReservation,
     OrganizationMappingRow,
     OrganizationMemberMappingRow,
+    OrganizationRename,
     ProvisionRequest,
     ProjectKeyMappingRow,
+    RemovedCellRow,
+    RemovedLocalityRow,
   ],
   migrations: new URL("../migrations/", import.meta.url),
   contracts: (context) => [implementContract(DirectoryService, createDirectoryRpc(context))],
@@ -35,9 +44,22 @@ export const directoryModule: ServiceModule = {
       intervalMs: 5_000,
       run: (context) => new Provisioner(context).sweep(),
     },
+    {
+      name: "directory.sweep-renames",
+      localMode: "CONTROL",
+      intervalMs: 5_000,
+      run: (context) => new Renamer(context).sweep(),
+    },
+    {
+      name: "directory.drop-expired-aliases",
+      localMode: "CONTROL",
+      intervalMs: 60_000,
+      run: dropExpiredAliases,
+    },
   ],
   routes: [],
   receives: (context) => [takeProjectKeys(context)],
   createResolver: ({ database }) => createDirectoryResolver(database),
-  prepare: (context) => seedTopology(context.database, context.topology),
+  listPeers: async ({ database }) => new Map((await listCells(database)).map((cell) => [cell.name, cell.rpcAddress])),
+  prepare: seedTopology,
 };

@@ -9,6 +9,9 @@ interface RouteRow {
 }
 
 const ROUTE = "select c.name, c.rpc_address from control.cell c";
+/** By any slug that leads to the organization: its own, an alias, or the one that a rename is giving it. */
+const ROUTE_OF_SLUG = `${ROUTE} join control.organization_mapping m on m.cell_name = c.name
+  join control.organization_slug_reservation s on s.organization_id = m.organization_id where s.slug = $1`;
 
 /**
  * Finds cells in the directory's own tables. Answers are kept for a short time; that there is none is not, because an
@@ -28,10 +31,7 @@ export function createDirectoryResolver(database: SiloDatabase): CellResolver {
   }
 
   return {
-    byOrganizationSlug: (slug) =>
-      find(`slug:${slug}`, `${ROUTE} join control.organization_mapping m on m.cell_name = c.name where m.slug = $1`, [
-        slug,
-      ]),
+    byOrganizationSlug: (slug) => find(`slug:${slug}`, ROUTE_OF_SLUG, [slug]),
     byOrganizationId: (organizationId) =>
       find(
         `id:${organizationId}`,

@@ -25,3 +25,8 @@ export function forgetRoutes(database: SiloDatabase, organization: { organizatio
   cache.delete(`id:${organization.organizationId}`);
   cache.delete(`slug:${organization.slug}`);
 }
+
+/** Forgets every route, for a cell that moved or went. */
+export function forgetAllRoutes(database: SiloDatabase): void {
+  routeCacheOf(database).clear();
+}
