@@ -53,9 +53,18 @@ export function findFleet(dataDir: string | undefined, ctx: CommandContext): Fle
   };
 }
 
-/** The name of the silo that is, or holds, `silo`: in a monolith there is one. @throws UsageError for no silo of the fleet */
-export function findSiloName(target: Pick<FleetTarget, "mode" | "topology">, silo: string, option: string): string {
-  const names = ["control", ...target.topology.cells.keys()];
+/**
+ * The name of the silo that is, or holds, `silo`: in a monolith there is one.
+ *
+ * @param target.addedCells - cells that are not in the topology file.
+ * @throws UsageError for no silo of the fleet.
+ */
+export function findSiloName(
+  target: Pick<FleetTarget, "mode" | "topology"> & { readonly addedCells?: readonly string[] },
+  silo: string,
+  option: string,
+): string {
+  const names = ["control", ...target.topology.cells.keys(), ...(target.addedCells ?? [])];
   if (target.mode === "monolith") names.push(MONOLITH_SILO_NAME);
   if (!names.includes(silo)) throw new UsageError(`${option} ${silo}: must be one of ${names.join(", ")}.`);
   return target.mode === "monolith" ? MONOLITH_SILO_NAME : silo;

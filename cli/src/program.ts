@@ -127,9 +127,36 @@ function addToken(program: Command, ctx: CommandContext, finish: Finish): void {
 function addCells(program: Command, ctx: CommandContext, finish: Finish): void {
   const cells = program.command("cells").description("the cells of the fleet and their localities");
   withFleet(cells.command("list"))
-    .description("list the cells, with their localities and addresses")
+    .description("list the cells, with their localities, addresses and what they hold")
     .option("--json", "print one JSON line")
     .action(async (options) => finish(await (await import("./commands/cells.js")).runCellsList(options, ctx)));
+  const change = () => import("./commands/cells-change.js");
+  const define = (words: string, description: string) =>
+    withFleet(cells.command(words)).description(description).option("--json", "print one JSON line");
+  addWeighing(define("add <name>", "make a cell that runs known to the fleet; nothing is restarted"))
+    .requiredOption("--locality <name>", "where it belongs")
+    .requiredOption("--number <number>", "what its own topology file says: 1 to 1023, never used before", parseCount)
+    .requiredOption("--rpc-address <origin>", "where its RPC listener is reached")
+    .option("--draining", "do not give it organizations yet")
+    .action(async (name, options) => finish(await (await change()).runCellsAdd(name, options, ctx)));
+  addWeighing(define("update <name>", "change what is named of a cell; what lives there stays"))
+    .option("--rpc-address <origin>", "where its RPC listener is reached now")
+    .action(async (name, options) => finish(await (await change()).runCellsUpdate(name, options, ctx)));
+  define("drain <name>", "give a cell no new organizations; what lives there is served as before").action(
+    async (name, options) => finish(await (await change()).runCellsDrain(name, "draining", options, ctx)),
+  );
+  define("undrain <name>", "give a cell new organizations again").action(async (name, options) =>
+    finish(await (await change()).runCellsDrain(name, "active", options, ctx)),
+  );
+  define("remove <name>", "remove a cell that nothing lives in; refused, with the counts, while something does").action(
+    async (name, options) => finish(await (await change()).runCellsRemove(name, options, ctx)),
+  );
+}
+
+function addWeighing(command: Command): Command {
+  return command
+    .option("--weight <number>", "its share of new organizations, 1 to 1000 (default: 100)", parseCount)
+    .option("--capacity <number>", "the most organizations that it takes; 0 for no limit", parseCount);
 }
 
 function addKeys(program: Command, ctx: CommandContext, finish: Finish): void {
@@ -164,4 +191,9 @@ function parsePortBase(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (!(port >= 1_024 && port <= 65_500)) throw new InvalidArgumentError("It must be a whole number of 1024 to 65500.");
   return port;
+}
+
+function parseCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
+  return Number(text);
 }

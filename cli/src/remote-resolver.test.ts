@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { DirectoryService, OrganizationMappingSchema } from "@cellway/gen/cellway/directory/v1/directory";
 import { reasonOf } from "@cellway/rpc";
-import { createClient, createRouterTransport } from "@connectrpc/connect";
+import { Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
 import { expect, test } from "@jest/globals";
 import { planFleet } from "./dev/fleet-plan.js";
 import type { FleetMode } from "./fleet-file.js";
@@ -9,17 +9,26 @@ import { createRemoteResolver } from "./remote-resolver.js";
 
 const { topology } = planFleet("siloed", 8_000);
 
-/** A resolver over a directory that knows the given organizations, and a cell that the topology does not name. */
+/** What the directory says of cells: one that the topology does not name, one at another address, and one as it is. */
+const CELLS = [
+  { name: "de1", number: 3, locality: "de", rpcAddress: "http://127.0.0.1:8031" },
+  { name: "us1", number: 1, locality: "us", rpcAddress: "http://us1.moved:8001" },
+  { name: "us3", number: 9, locality: "us", rpcAddress: "http://us3.internal:8001" },
+];
+
+/** A resolver over a directory that knows the given organizations and cells; without cells it does not answer for them. */
 function createResolver(
   organizations: MessageInitShape<typeof OrganizationMappingSchema>[],
   mode: FleetMode = "siloed",
+  cells = CELLS,
 ) {
   const mappings = organizations.map((organization) => create(OrganizationMappingSchema, organization));
   const transport = createRouterTransport(({ service }) => {
     service(DirectoryService, {
-      listCells: () => ({
-        cells: [{ name: "us3", number: 9, locality: "us", rpcAddress: "http://us3.internal:8001" }],
-      }),
+      listCells() {
+        if (cells.length === 0) throw new ConnectError("control is away", Code.Unavailable);
+        return { cells };
+      },
       getOrganizationMapping({ organization }) {
         const mapping = mappings.find(
           (candidate) =>
@@ -54,6 +63,18 @@ test("a cell that was added after the topology was written is found in the direc
   expect(await resolver.byCellName("de1")).toEqual(DE1);
   expect(await resolver.byCellName("us3")).toEqual({ silo: "us3", address: "http://us3.internal:8001" });
   expect(await resolver.byCellName("us9")).toBeUndefined();
+});
+
+test("the directory, not the topology file, says where a cell is and which cells there are", async () => {
+  const resolver = createResolver([]);
+  expect(await resolver.byCellName("us1")).toEqual({ silo: "us1", address: "http://us1.moved:8001" });
+  expect(await resolver.byCellName("us2")).toBeUndefined();
+});
+
+test("while control is away a cell of the topology file can be called all the same", async () => {
+  const resolver = createResolver([], "siloed", []);
+  expect(await resolver.byCellName("us1")).toEqual({ silo: "us1", address: "http://127.0.0.1:8011" });
+  await expect(resolver.byCellName("us3")).rejects.toThrow("control is away");
 });
 
 test("an organization in a cell that nobody knows is an error, not an unmapped one", async () => {

@@ -9,8 +9,8 @@ import { type Client, Code } from "@connectrpc/connect";
 import type { FleetTarget } from "./fleet-target.js";
 
 /**
- * Finds cells for somebody outside of control, by asking control's directory. Remembers nothing: an organization may
- * move between two calls. Addresses come from the topology; for a cell that is not in it, from the directory.
+ * Finds cells for somebody outside of control, by asking control's directory. Remembers nothing: an organization, or
+ * the address of a cell, may move between two calls. The topology file stands in while the directory cannot be asked.
  */
 export function createRemoteResolver(options: {
   /** Called at the first look-up, so that it may be made of the runtime that this resolver is given to. */
@@ -24,10 +24,14 @@ export function createRemoteResolver(options: {
     if (mode === "monolith") {
       return known === undefined ? undefined : { silo: MONOLITH_SILO_NAME, address: topology.controlRpcAddress };
     }
-    if (known !== undefined) return { silo: cell, address: known };
-    const { cells } = await options.directory().listCells({});
-    const found = cells.find((candidate) => candidate.name === cell);
-    return found === undefined ? undefined : { silo: cell, address: found.rpcAddress };
+    try {
+      const { cells } = await options.directory().listCells({});
+      const found = cells.find((candidate) => candidate.name === cell);
+      return found === undefined ? undefined : { silo: cell, address: found.rpcAddress };
+    } catch (error) {
+      if (known === undefined) throw error;
+      return { silo: cell, address: known };
+    }
   }
 
   async function findOrganization(organization: GetOrganizationMappingRequest["organization"]) {
@@ -44,9 +48,9 @@ export function createRemoteResolver(options: {
   }
 
   async function singleOrganization() {
-    const cells = [...topology.cells.keys()];
+    const { cells } = await options.directory().listCells({});
     const list = (cellName: string) => options.directory().listOrganizationMappings({ cellName, pageSize: 2 });
-    const mappings = (await Promise.all(cells.map(list))).flatMap((page) => page.mappings);
+    const mappings = (await Promise.all(cells.map(({ name }) => list(name)))).flatMap((page) => page.mappings);
     if (mappings.length <= 1) return toDestination(mappings[0]);
     const message = "There is more than one organization; name the one that is meant.";
     throw createRpcError(Code.FailedPrecondition, "SEVERAL_ORGANIZATIONS", message);

@@ -184,6 +184,32 @@ test("every silo is alive, ready and measured", async () => {
   }
 });
 
+test("cells are added, drained, changed and removed from the command line; a refusal has its counts and exit code 1", async () => {
+  const cells = (...args: string[]) => cellway("cells", ...args, "--data-dir", dataDir, "--json");
+  const add = ["add", "us3", "--locality", "us", "--number", "33", "--rpc-address", "http://127.0.0.1:1"];
+  expect(JSON.parse((await cells(...add, "--weight", "50", "--draining")).stdout)).toMatchObject({
+    name: "us3",
+    weight: 50,
+    capacity: null,
+    state: "draining",
+  });
+  expect(JSON.parse((await cells("undrain", "us3")).stdout)).toMatchObject({ state: "active" });
+  expect(JSON.parse((await cells("update", "us3", "--capacity", "9")).stdout)).toMatchObject({
+    weight: 50,
+    capacity: 9,
+  });
+  expect((await cells("remove", "us3")).stdout).toContain('{"removed":true}');
+  const refused = await cells("remove", "de1");
+  expect([refused.code, JSON.parse(refused.stderr)]).toMatchObject([
+    1,
+    { reason: "CELL_NOT_EMPTY", metadata: { cell: "de1", provisioning: "0" } },
+  ]);
+  expect(JSON.parse((await cells(...add)).stderr)).toMatchObject({ reason: "CELL_NUMBER_USED" });
+  const listed = JSON.parse((await cells("list")).stdout) as { cells: { name: string; organizations: number }[] };
+  expect(listed.cells.map(({ name }) => name)).toEqual(["de1", "us1", "us2"]);
+  expect(listed.cells[0]?.organizations).toBeGreaterThan(0);
+});
+
 test("a second start on the same ports says which port is taken and how to move", async () => {
   const other = await mkdtemp(join(tmpdir(), "cellway-dev-"));
   const result = await cellway("dev", "--data", other, "--port-base", String(portBase), "--json");

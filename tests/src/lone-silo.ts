@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type RunningSilo, startSilo } from "@cellway/host";
+import { type RunningSilo, type SiloConfig, startSilo } from "@cellway/host";
 import { createMasterKeyRing, createMemoryNetwork, createMethodSwitch } from "@cellway/rpc";
 import type { Silo } from "@cellway/silo";
 import { createLogger, createMetrics } from "@cellway/telemetry";
@@ -35,8 +35,12 @@ export async function createEmptyDatabase(): Promise<{ url: string; drop(): Prom
   };
 }
 
-/** A silo without its fleet: nobody else is on its network. */
-export function startLoneSilo(silo: Silo, databaseUrl: string): Promise<RunningSilo> {
+/** A silo without its fleet: nobody else is on its network, unless it is given one. */
+export function startLoneSilo(
+  silo: Silo,
+  databaseUrl: string,
+  overrides: Partial<Pick<SiloConfig, "topology" | "rpcListen" | "keys" | "network">> = {},
+): Promise<RunningSilo> {
   return startSilo(
     {
       silo,
@@ -47,6 +51,7 @@ export function startLoneSilo(silo: Silo, databaseUrl: string): Promise<RunningS
       keys: createMasterKeyRing([TEST_MASTER_KEY]),
       methodSwitch: createMethodSwitch(),
       network: createMemoryNetwork(),
+      ...overrides,
       logger: createLogger({ silo: silo.name, level: "silent" }),
       metrics: createMetrics({ silo: silo.name }),
       tokensAllowed: false,

@@ -1,3 +1,4 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import { MemberRole } from "@cellway/gen/cellway/organization/v1/types";
 import { UserService } from "@cellway/gen/cellway/user/v1/user";
@@ -53,6 +54,28 @@ test("a user's organizations are listed over all cells and pages, each once, ord
   expect(ids).toEqual(idsOf(owned));
   expect(pages.map((page) => page.length)).toEqual([2, 2, 2, 1]);
   expect((await users().listUserCells({ userId })).cellNames).toEqual(["de1", "us1", "us2"]);
+});
+
+test("each entry of a list says when control was last told something of it", async () => {
+  const userId = await createUser(fleet);
+  const organization = await createOrganization(fleet, { cellName: "de1", ownerUserId: userId });
+  const asOf = async () => {
+    const { organizations } = await users().listUserOrganizations({ userId });
+    const [entry] = organizations;
+    return entry?.asOf === undefined ? 0 : timestampDate(entry.asOf).getTime();
+  };
+  await untilDelivered(fleet, ["de1"]);
+  const created = await asOf();
+  expect(created).toBeGreaterThan(0);
+  const organizations = fleet.client(OrganizationService);
+  const { id: organizationId } = organization;
+  await organizations.updateOrganization({ organizationId, name: "New", updateMask: { paths: ["name"] } });
+  await untilDelivered(fleet, ["de1"]);
+  const renamed = await asOf();
+  expect(renamed).toBeGreaterThan(created);
+  await addMember(fleet, organization, await createUser(fleet));
+  await untilDelivered(fleet, ["de1"]);
+  expect(await asOf()).toBe(renamed);
 });
 
 test("the lists are whole while a cell is stopped, and no cell is asked", async () => {

@@ -1,5 +1,6 @@
 import {
   type Cell,
+  CellState,
   DirectoryService,
   type Locality,
   LocalityCategory,
@@ -20,7 +21,10 @@ export interface CellsListOptions {
 export async function runCellsList(options: CellsListOptions, ctx: CommandContext): Promise<number> {
   return withOperator(findFleet(options.dataDir, ctx), options, ctx, async ({ runtime }) => {
     const directory = runtime.client(DirectoryService);
-    const [{ cells }, { localities }] = await Promise.all([directory.listCells({}), directory.listLocalities({})]);
+    const [{ cells }, { localities }] = await Promise.all([
+      directory.listCells({ withOrganizationCounts: true }),
+      directory.listLocalities({}),
+    ]);
     ctx.terminal.out(options.json === true ? formatJson(cells, localities) : formatCells(cells, localities));
     return EXIT_OK;
   });
@@ -30,15 +34,39 @@ export async function runCellsList(options: CellsListOptions, ctx: CommandContex
 export function formatCells(cells: readonly Cell[], localities: readonly Locality[]): string {
   const rows = cells.map((cell) => {
     const locality = localities.find((candidate) => candidate.name === cell.locality);
-    const isNew = locality?.newOrganizationCell === cell.name;
-    return [cell.name, String(cell.number), cell.locality, categoryOf(locality), isNew ? "yes" : "", cell.rpcAddress];
+    return [
+      cell.name,
+      String(cell.number),
+      cell.locality,
+      categoryOf(locality),
+      stateOf(cell),
+      String(cell.weight),
+      cell.capacity === 0 ? "-" : String(cell.capacity),
+      String(cell.organizationCount),
+      takesOrganizations(cell, locality) ? "yes" : "",
+      cell.rpcAddress,
+    ];
   });
-  return formatTable([heading("cell", "number", "locality", "category", "new organizations", "rpc address"), ...rows]);
+  const names = ["cell", "number", "locality", "category", "state", "weight", "capacity", "organizations"];
+  return formatTable([heading(...names, "new organizations", "rpc address"), ...rows]);
+}
+
+/** A cell as `--json` prints it; without the number of its organizations where that was not asked for. */
+export function describeCell({ name, number, locality, rpcAddress, weight, capacity, ...cell }: Cell) {
+  return {
+    name,
+    number,
+    locality,
+    rpcAddress,
+    weight,
+    capacity: capacity === 0 ? null : capacity,
+    state: stateOf(cell),
+  };
 }
 
 function formatJson(cells: readonly Cell[], localities: readonly Locality[]): string {
   return JSON.stringify({
-    cells: cells.map(({ name, number, locality, rpcAddress }) => ({ name, number, locality, rpcAddress })),
+    cells: cells.map((cell) => ({ ...describeCell(cell), organizations: cell.organizationCount })),
     localities: localities.map((locality) => ({
       name: locality.name,
       displayName: locality.displayName,
@@ -47,6 +75,17 @@ function formatJson(cells: readonly Cell[], localities: readonly Locality[]): st
       newOrganizationCell: locality.newOrganizationCell,
     })),
   });
+}
+
+/** Whether an organization that is created in the locality now may land in the cell. */
+function takesOrganizations(cell: Cell, locality: Locality | undefined): boolean {
+  if (cell.state === CellState.DRAINING) return false;
+  if (cell.capacity !== 0 && cell.organizationCount >= cell.capacity) return false;
+  return locality?.newOrganizationCell === "" || locality?.newOrganizationCell === cell.name;
+}
+
+function stateOf({ state }: Pick<Cell, "state">): string {
+  return state === CellState.DRAINING ? "draining" : "active";
 }
 
 function categoryOf(locality: Locality | undefined): string {

@@ -58,6 +58,10 @@ test.each<[Partial<typeof GOOD>, string]>([
   expect(make).toThrow(message);
 });
 
+test("a cell that was added at run time may have one", () => {
+  expect(createToken({ ...SILOED, addedCells: ["us3"] }, { ...GOOD, silo: "us3" }, NOW_MS).silo).toBe("us3");
+});
+
 test("a cell may have a token for control", () => {
   expect(createToken(SILOED, { ...GOOD, silo: "control", caller: "de1" }, NOW_MS).silo).toBe("control");
 });

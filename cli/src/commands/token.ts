@@ -1,4 +1,5 @@
 import type { DescService } from "@bufbuild/protobuf";
+import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
 import {
   createMasterKeyRing,
   type KeyRing,
@@ -7,11 +8,13 @@ import {
   TOKEN_SCHEME,
   TOKEN_TTL_MAX_MS,
 } from "@cellway/rpc";
+import { isControlName } from "@cellway/silo";
 import type { CommandContext } from "../context.js";
 import { CONTRACTS, findMethod } from "../contracts.js";
 import { parseDurationMs } from "../duration.js";
 import { EXIT_OK, UsageError } from "../errors.js";
 import { type FleetTarget, findFleet, findSiloName } from "../fleet-target.js";
+import { createOperator } from "../operator.js";
 
 /** Options of `cellway token`. */
 export interface TokenCommandOptions {
@@ -27,9 +30,25 @@ export interface TokenCommandOptions {
 export async function runToken(options: TokenCommandOptions, ctx: CommandContext): Promise<number> {
   const target = findFleet(options.dataDir, ctx);
   const keys = createMasterKeyRing(target.masterKeys);
-  const token = createToken({ ...target, keys, contracts: CONTRACTS }, options, Date.now());
+  const addedCells = await findAddedCells(target, [options.silo, options.caller]);
+  const token = createToken({ ...target, addedCells, keys, contracts: CONTRACTS }, options, Date.now());
   ctx.terminal.out(options.json === true ? JSON.stringify(token) : token.header);
   return EXIT_OK;
+}
+
+/** Cells that were added at run time. The directory is asked only about a name that the topology file does not have. */
+async function findAddedCells(target: FleetTarget, names: readonly string[]): Promise<string[]> {
+  const isKnown = (name: string) => isControlName(name) || target.topology.cells.has(name);
+  if (target.mode === "monolith" || names.every(isKnown)) return [];
+  const operator = createOperator(target);
+  try {
+    const { cells } = await operator.runtime.client(DirectoryService).listCells({});
+    return cells.map((cell) => cell.name).filter((name) => !isKnown(name));
+  } catch {
+    return [];
+  } finally {
+    await operator.close();
+  }
 }
 
 /** A token with what it allows. */
@@ -47,6 +66,7 @@ export interface IssuedToken {
 /** Makes a token. @throws UsageError for a silo, method or life that cannot be */
 export function createToken(
   fleet: Pick<FleetTarget, "mode" | "topology"> & {
+    readonly addedCells?: readonly string[];
     readonly keys: KeyRing;
     readonly contracts: readonly DescService[];
   },

@@ -72,6 +72,8 @@ export interface ServiceModule {
   readonly receives?: (context: ServiceContext) => readonly OutboxReceiver[];
   /** Control's directory only: how this silo finds the cell of an organization. */
   readonly createResolver?: (context: Omit<ServiceContext, "rpc" | "outbox">) => CellResolver;
+  /** Control's directory only: the cells as they are now, name to RPC origin, for `/readyz`. */
+  readonly listPeers?: (context: ServiceContext) => Promise<ReadonlyMap<string, string>>;
   /**
    * Before the silo is ready: seeds what configuration says must exist. Must be safe to repeat: while migrations are
    * pending it may fail, and is tried again.

@@ -24,7 +24,7 @@ function createSilentNetwork() {
 test("silent peers do not hold the answer back: they are unknown at first, and as last seen later", async () => {
   const { network, asked, answer } = createSilentNetwork();
   const peers = new Map(Array.from({ length: 100 }, (_, index) => [`c${index}`, `http://c${index}.internal:8011`]));
-  const readiness = createReadiness({ schemaChecks: [], peers, network });
+  const readiness = createReadiness({ schemaChecks: [], listPeers: async () => peers, network });
   const startedAtMs = Date.now();
   const first = await readiness.check();
   await readiness.check();
@@ -43,7 +43,7 @@ test("peers that answer at once are in the first answer", async () => {
   const { network, answer } = createSilentNetwork();
   answer();
   const peers = new Map([["control", "http://control.internal:8001"]]);
-  const report = await createReadiness({ schemaChecks: [], peers, network }).check();
+  const report = await createReadiness({ schemaChecks: [], listPeers: async () => peers, network }).check();
   expect(report.peers["control"]).toContain("nobody there");
 });
 
@@ -52,7 +52,7 @@ test("why the database cannot be reached is for the log, once per cause, and not
   let failure: Error | undefined = new Error("password authentication failed for user us1_app");
   const readiness = createReadiness({
     schemaChecks: [async () => (failure === undefined ? [] : Promise.reject(failure))],
-    peers: new Map(),
+    listPeers: async () => new Map(),
     network: createMemoryNetwork(),
     logger: createLogger({ silo: "us1", stream: { write: (line) => void lines.push(line) } }),
   });

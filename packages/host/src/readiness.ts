@@ -36,14 +36,14 @@ const PEERS_FIRST_WAIT_MS = 100;
 /** Creates the check over the silo's databases and peers. */
 export function createReadiness(options: {
   schemaChecks: readonly SchemaCheck[];
-  /** Name to RPC origin. */
-  peers: ReadonlyMap<string, string>;
+  /** Name to RPC origin, as it is now. While it rejects, the peers are those of before. */
+  listPeers: () => Promise<ReadonlyMap<string, string>>;
   network: Network;
   /** Told why the database cannot be reached, once per cause. */
   logger?: Logger;
 }): Readiness {
   let isStopping = false;
-  const readPeers = createPeerMemory(options.peers, options.network);
+  const readPeers = createPeerMemory(options.listPeers, options.network);
   const reportDatabase = createCauseLog(options.logger);
   return {
     async check() {
@@ -78,16 +78,22 @@ function createCauseLog(logger: Logger | undefined): (error: unknown) => void {
 
 /** What is known of the peers. Looks at them again when that is old, one round at a time, and waits only for the first. */
 function createPeerMemory(
-  peers: ReadonlyMap<string, string>,
+  listPeers: () => Promise<ReadonlyMap<string, string>>,
   network: Network,
 ): () => Promise<Readonly<Record<string, string>>> {
-  const known = new Map([...peers.keys()].sort().map((name) => [name, "unknown"]));
+  let known = new Map<string, string>();
   let round: Promise<void> | undefined;
   let isFirst = true;
   let checkedAtMs = Number.NEGATIVE_INFINITY;
+  async function lookAround(): Promise<void> {
+    const peers = await listPeers().catch(() => undefined);
+    if (peers === undefined) return;
+    known = new Map([...peers.keys()].sort().map((name) => [name, known.get(name) ?? "unknown"]));
+    await checkPeers(peers, network, known);
+  }
   return async () => {
     if (round === undefined && Date.now() - checkedAtMs > PEERS_MAX_AGE_MS) {
-      round = checkPeers(peers, network, known).finally(() => {
+      round = lookAround().finally(() => {
         round = undefined;
         isFirst = false;
         checkedAtMs = Date.now();

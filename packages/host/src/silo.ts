@@ -95,7 +95,10 @@ async function openSilo(
   const tasks = createTaskRunner(config);
   const preparation = await prepareModules(config, contexts, schema);
   undo.push(() => preparation.stop());
-  const readiness = createSiloReadiness(config, schema, () => preparation.isDone());
+  const readiness = createSiloReadiness(config, schema, {
+    listPeers: createPeerList(config, contexts),
+    isPrepared: () => preparation.isDone(),
+  });
   for (const [module, context] of contexts) for (const task of module.tasks) tasks.register(task, context);
   serveContracts(config, rpc, contexts, resolver);
   const listener = await config.network.listen(config.rpcListen, rpc.endpoint());
@@ -170,19 +173,30 @@ async function createSchemaChecks(
 function createSiloReadiness(
   config: SiloConfig,
   schemaChecks: readonly SchemaCheck[],
-  isPrepared: () => boolean,
+  options: { listPeers: () => Promise<ReadonlyMap<string, string>>; isPrepared: () => boolean },
 ): Readiness {
-  const peers = new Map<string, string>();
-  if (config.silo.mode === "CELL") peers.set("control", config.topology.controlRpcAddress);
-  if (config.silo.mode === "CONTROL")
-    for (const cell of config.topology.cells.values()) peers.set(cell.name, cell.rpcAddress);
-  const readiness = createReadiness({ schemaChecks, peers, network: config.network, logger: config.logger });
+  const { network, logger } = config;
+  const readiness = createReadiness({ schemaChecks, listPeers: options.listPeers, network, logger });
   return {
     async check() {
       const report = await readiness.check();
-      return { ...report, ready: report.ready && isPrepared() };
+      return { ...report, ready: report.ready && options.isPrepared() };
     },
     stop: () => readiness.stop(),
+  };
+}
+
+/** A cell has control. Control has the cells that its directory knows, which are other ones than when it started. */
+function createPeerList(
+  config: SiloConfig,
+  contexts: ReadonlyMap<ServiceModule, ServiceContext>,
+): () => Promise<ReadonlyMap<string, string>> {
+  const { silo, topology } = config;
+  return async () => {
+    if (silo.mode === "MONOLITH") return new Map();
+    if (silo.mode === "CELL") return new Map([["control", topology.controlRpcAddress]]);
+    for (const [{ listPeers }, context] of contexts) if (listPeers !== undefined) return listPeers(context);
+    return new Map([...topology.cells.values()].map((cell) => [cell.name, cell.rpcAddress]));
   };
 }
 

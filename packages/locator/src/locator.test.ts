@@ -68,6 +68,23 @@ test("a change that overtakes an answer is not undone by it", async () => {
   expect(await finding).toMatchObject({ outcome: "routed", cell: { name: "us2" }, epoch: 13 });
 });
 
+test("another slug of an organization is asked for, leads where the organization is now, and is remembered for a short time", async () => {
+  const { locator, directory, clock } = createTestLocator();
+  directory.answer = () => ACME;
+  for (const one of snapshot(["7:acme@us1:12"])) locator.memory.apply(one);
+  expect(await locator.find(slug("old-name"))).toMatchObject({
+    outcome: "routed",
+    slug: "acme",
+    cell: { name: "us1" },
+  });
+  locator.memory.apply(routes(["7:acme@us2:13"]));
+  expect(await locator.find(slug("old-name"))).toMatchObject({ outcome: "routed", cell: { name: "us2" } });
+  expect(directory.asked).toEqual(["slug:old-name"]);
+  clock.nowMs += 2_000;
+  locator.memory.apply(routes(["9:old-name@de1:14"]));
+  expect(await locator.find(slug("old-name"))).toMatchObject({ organizationId: "9" });
+});
+
 test("an organization of another locality is elsewhere, and not routed", async () => {
   const { locator, directory } = createTestLocator({ localities: ["us"] });
   directory.answer = () => ({ ...ACME, cellName: "de1", locality: "de" });

@@ -44,7 +44,10 @@ export interface LocatorOptions {
   readonly now?: () => number;
 }
 
-const ABSENT: Finding = { outcome: "absent" };
+const ABSENT = { outcome: "absent" } as const;
+
+/** What is remembered of a slug that the memory does not hold: nothing leads there, or it is another slug of somebody. */
+type Remembered = Exclude<Finding, FoundRoute> | { readonly outcome: "alias"; readonly organizationId: string };
 
 /**
  * Finds the cell of an organization in memory, in much less than a microsecond. What the memory does not hold is asked of
@@ -52,7 +55,7 @@ const ABSENT: Finding = { outcome: "absent" };
  */
 export class Locator {
   readonly memory: RouteMemory;
-  private readonly absences: AbsenceMemory<Finding>;
+  private readonly absences: AbsenceMemory<Remembered>;
   private readonly questions = new Map<string, Promise<Finding>>();
   private readonly localities: ReadonlySet<string> | undefined;
   private readonly hits: BoundCounter;
@@ -97,7 +100,7 @@ export class Locator {
       return known;
     }
     const text = `${key.kind}:${key.value}`;
-    const absence = this.absences.find(text);
+    const absence = this.findAbsence(key);
     if (absence !== undefined) {
       this.count("absence");
       return absence;
@@ -156,9 +159,11 @@ export class Locator {
     };
   }
 
-  /** What is remembered of a key that leads nowhere. */
+  /** What earlier answers say of a key that the memory does not hold. */
   findAbsence({ kind, value }: RouteKey): Finding | undefined {
-    return this.absences.find(`${kind}:${value}`);
+    const remembered = this.absences.find(`${kind}:${value}`);
+    if (remembered?.outcome !== "alias") return remembered;
+    return this.findKnown({ kind: "id", value: remembered.organizationId });
   }
 
   private cellAt(place: number): RoutedCell | undefined {
@@ -190,10 +195,16 @@ export class Locator {
     // Also when the answer was "absent": the feed may have brought it meanwhile, unless the memory may be behind.
     const known = answer === undefined && text.startsWith("anew:") ? undefined : this.findKnown(key);
     if (known !== undefined) return known;
-    const finding: Finding =
+    // The organization may have been asked for by another slug than its own.
+    const owner = answer === undefined ? undefined : this.findKnown({ kind: "id", value: answer.organizationId });
+    if (answer !== undefined && owner !== undefined) {
+      this.absences.remember(text, { outcome: "alias", organizationId: answer.organizationId });
+      return owner;
+    }
+    const finding =
       answer === undefined || this.isHere(answer.locality)
         ? ABSENT
-        : { outcome: "elsewhere", cellName: answer.cellName, locality: answer.locality };
+        : ({ outcome: "elsewhere", cellName: answer.cellName, locality: answer.locality } as const);
     this.absences.remember(text, finding);
     return finding;
   }

@@ -19,6 +19,15 @@ export {
   reasonOf,
 } from "./errors.js";
 export type { CallExplanation } from "./explain.js";
+export {
+  type CellPage,
+  type CellRequest,
+  type FanOutFailure,
+  type FanOutItem,
+  type FanOutOptions,
+  type FanOutPage,
+  fanOut,
+} from "./fan-out.js";
 export { readUpdateMask } from "./field-mask.js";
 export { createHttpNetwork } from "./network/http-network.js";
 export { type CapturedRequest, createMemoryNetwork, type MemoryNetwork } from "./network/memory-network.js";

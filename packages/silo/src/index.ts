@@ -17,6 +17,7 @@ export {
   CELL_NUMBER_MAX,
   type Cell,
   formatTopology,
+  isOrigin,
   type Locality,
   type LocalityCategory,
   parseTopology,

@@ -88,6 +88,14 @@ describe("a good topology", () => {
     ]);
   });
 
+  it("places new organizations over all cells of a locality that names none for them", () => {
+    const { json, us } = createJson();
+    delete us.new_organization_cell;
+    const topology = parseTopology(json, "cells.json");
+    expect(topology.localities.get("us")?.newOrganizationCell).toBe("");
+    expect(parseTopology(formatTopology(topology), "again")).toEqual(topology);
+  });
+
   it("survives being written and read again", () => {
     const topology = parseTopology(createJson().json, "cells.json");
     const text = JSON.stringify(formatTopology(topology));
@@ -146,12 +154,6 @@ const BAD: readonly (readonly [string, Spoil, string, RegExp])[] = [
     ({ us }) => (us.new_organization_cell = "de1"),
     'localities[0].new_organization_cell = "de1"',
     /one of the cells of locality us: us1, us2/,
-  ],
-  [
-    "no new-organization cell",
-    ({ us }) => delete us.new_organization_cell,
-    "localities[0].new_organization_cell = (not set)",
-    /string/,
   ],
   ["two cells of one name", ({ cells }) => (cells.us2.name = "us1"), 'cells[1].name = "us1"', /unique; cells\[0\]/],
   ["two cells of one number", ({ cells }) => (cells.de1.number = 2), "cells[2].number = 2", /unique; cells\[1\]/],

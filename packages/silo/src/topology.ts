@@ -29,7 +29,7 @@ export interface Locality {
   readonly category: LocalityCategory;
   /** At least one. */
   readonly cells: readonly string[];
-  /** Where new organizations are created; one of `cells`. */
+  /** Where new organizations are created, one of `cells`; empty to place them over all cells by weight and capacity. */
   readonly newOrganizationCell: string;
 }
 
@@ -70,7 +70,7 @@ const topologySchema = z.strictObject({
           .enum(["multi_tenant", "single_tenant"], "must be multi_tenant or single_tenant")
           .default("multi_tenant"),
         cells: z.array(label).min(1, "must name at least one cell"),
-        new_organization_cell: label,
+        new_organization_cell: label.optional(),
       }),
     )
     .min(1, "must name at least one locality"),
@@ -82,7 +82,7 @@ type TopologyInput = z.infer<typeof topologySchema>;
  * Reads a topology from parsed JSON.
  *
  * @param input - the JSON value: `{control: {rpc_address}, cells: [{name, number, rpc_address}], localities:
- *   [{name, display_name?, category?, cells, new_organization_cell}]}`. The old key `regions` is read as `cells`.
+ *   [{name, display_name?, category?, cells, new_organization_cell?}]}`. The old key `regions` is read as `cells`.
  * @param source - the file or variable it came from, for messages.
  * @throws ConfigError that names the first wrong entry and the rule it breaks.
  */
@@ -116,7 +116,7 @@ export function parseTopology(input: unknown, source: string): Topology {
           displayName: locality.display_name ?? locality.name,
           category: locality.category === "multi_tenant" ? "MULTI_TENANT" : "SINGLE_TENANT",
           cells: locality.cells,
-          newOrganizationCell: locality.new_organization_cell,
+          newOrganizationCell: locality.new_organization_cell ?? "",
         },
       ]),
     ),
@@ -137,7 +137,7 @@ export function formatTopology(topology: Topology): unknown {
       display_name: locality.displayName,
       category: locality.category.toLowerCase(),
       cells: locality.cells,
-      new_organization_cell: locality.newOrganizationCell,
+      ...(locality.newOrganizationCell === "" ? {} : { new_organization_cell: locality.newOrganizationCell }),
     })),
   };
 }
@@ -193,11 +193,12 @@ function assertLocalities(input: TopologyInput, source: string): void {
       }
       owner.set(cell, locality.name);
     }
-    if (!locality.cells.includes(locality.new_organization_cell)) {
+    const newOrganizationCell = locality.new_organization_cell;
+    if (newOrganizationCell !== undefined && !locality.cells.includes(newOrganizationCell)) {
       throw new ConfigError(
         source,
         `${key}.new_organization_cell`,
-        locality.new_organization_cell,
+        newOrganizationCell,
         `must be one of the cells of locality ${locality.name}: ${locality.cells.join(", ")}`,
       );
     }
@@ -250,6 +251,6 @@ function toConfigError(error: z.ZodError, input: unknown, source: string): Confi
 }
 
 /** Lower case and nothing but scheme, host and port, so that two addresses are the same exactly when their texts are. */
-function isOrigin(text: string): boolean {
+export function isOrigin(text: string): boolean {
   return /^https?:\/\/[a-z0-9[\]._:-]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }

@@ -7,7 +7,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { InviteStatus, MemberRole, OrganizationStatus } from "../../organization/v1/types_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file cellway/directory/v1/directory.proto.
@@ -47,6 +47,34 @@ export declare type Cell = Message<"cellway.directory.v1.Cell"> & {
    * @generated from field: string rpc_address = 4;
    */
   rpcAddress: string;
+
+  /**
+   * Its share of the locality's new organizations, relative to those of the other cells: 1 to 1000.
+   *
+   * @generated from field: int32 weight = 5;
+   */
+  weight: number;
+
+  /**
+   * The most organizations that it takes; 0 for no limit.
+   *
+   * @generated from field: int32 capacity = 6;
+   */
+  capacity: number;
+
+  /**
+   * Whether it takes new organizations.
+   *
+   * @generated from field: cellway.directory.v1.CellState state = 7;
+   */
+  state: CellState;
+
+  /**
+   * Organizations that live there or are being created there; only when it was asked for.
+   *
+   * @generated from field: int32 organization_count = 8;
+   */
+  organizationCount: number;
 };
 
 /**
@@ -90,7 +118,7 @@ export declare type Locality = Message<"cellway.directory.v1.Locality"> & {
   cellNames: string[];
 
   /**
-   * Where new organizations are created.
+   * Where new organizations are created, and nowhere else; empty when they are placed over all cells.
    *
    * @generated from field: string new_organization_cell = 5;
    */
@@ -205,6 +233,14 @@ export declare type UserOrganization = Message<"cellway.directory.v1.UserOrganiz
    * @generated from field: cellway.organization.v1.MemberRole role = 3;
    */
   role: MemberRole;
+
+  /**
+   * The age of this entry: when the directory was last told something of the organization or of this membership. What
+   * has changed since, the cell has not told yet; a cell that reaches control tells it within a second as a rule.
+   *
+   * @generated from field: google.protobuf.Timestamp as_of = 4;
+   */
+  asOf?: Timestamp | undefined;
 };
 
 /**
@@ -219,6 +255,12 @@ export declare const UserOrganizationSchema: GenMessage<UserOrganization>;
  * @generated from message cellway.directory.v1.ListCellsRequest
  */
 export declare type ListCellsRequest = Message<"cellway.directory.v1.ListCellsRequest"> & {
+  /**
+   * Count the organizations of each cell. Costs a look at all of them.
+   *
+   * @generated from field: bool with_organization_counts = 1;
+   */
+  withOrganizationCounts: boolean;
 };
 
 /**
@@ -246,6 +288,346 @@ export declare type ListCellsResponse = Message<"cellway.directory.v1.ListCellsR
  * Use `create(ListCellsResponseSchema)` to create a new message.
  */
 export declare const ListCellsResponseSchema: GenMessage<ListCellsResponse>;
+
+/**
+ * A cell that runs, to be made known.
+ *
+ * @generated from message cellway.directory.v1.AddCellRequest
+ */
+export declare type AddCellRequest = Message<"cellway.directory.v1.AddCellRequest"> & {
+  /**
+   * Lower-case DNS label, unique, not `control` or `monolith`: `us3`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * 1 to 1023, as the cell's own configuration says; never used before.
+   *
+   * @generated from field: int32 number = 2;
+   */
+  number: number;
+
+  /**
+   * The locality it shall belong to.
+   *
+   * @generated from field: string locality = 3;
+   */
+  locality: string;
+
+  /**
+   * The origin of its RPC listener, lower case, without a path: `http://us3.internal:8011`.
+   *
+   * @generated from field: string rpc_address = 4;
+   */
+  rpcAddress: string;
+
+  /**
+   * 0 to 1000; 0 means 100.
+   *
+   * @generated from field: int32 weight = 5;
+   */
+  weight: number;
+
+  /**
+   * The most organizations that it takes; 0 for no limit.
+   *
+   * @generated from field: int32 capacity = 6;
+   */
+  capacity: number;
+
+  /**
+   * Whether it takes new organizations at once; unspecified means that it does.
+   *
+   * @generated from field: cellway.directory.v1.CellState state = 7;
+   */
+  state: CellState;
+};
+
+/**
+ * Describes the message cellway.directory.v1.AddCellRequest.
+ * Use `create(AddCellRequestSchema)` to create a new message.
+ */
+export declare const AddCellRequestSchema: GenMessage<AddCellRequest>;
+
+/**
+ * What was added.
+ *
+ * @generated from message cellway.directory.v1.AddCellResponse
+ */
+export declare type AddCellResponse = Message<"cellway.directory.v1.AddCellResponse"> & {
+  /**
+   * The cell as it is now.
+   *
+   * @generated from field: cellway.directory.v1.Cell cell = 1;
+   */
+  cell?: Cell | undefined;
+};
+
+/**
+ * Describes the message cellway.directory.v1.AddCellResponse.
+ * Use `create(AddCellResponseSchema)` to create a new message.
+ */
+export declare const AddCellResponseSchema: GenMessage<AddCellResponse>;
+
+/**
+ * What shall change of a cell.
+ *
+ * @generated from message cellway.directory.v1.UpdateCellRequest
+ */
+export declare type UpdateCellRequest = Message<"cellway.directory.v1.UpdateCellRequest"> & {
+  /**
+   * The cell.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Of rpc_address, weight, capacity and state.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * See AddCellRequest; other processes of control use the old one for up to 5 seconds more.
+   *
+   * @generated from field: string rpc_address = 3;
+   */
+  rpcAddress: string;
+
+  /**
+   * 0 to 1000; 0 means 100.
+   *
+   * @generated from field: int32 weight = 4;
+   */
+  weight: number;
+
+  /**
+   * 0 for no limit. A cell that has more keeps them, and takes no other.
+   *
+   * @generated from field: int32 capacity = 5;
+   */
+  capacity: number;
+
+  /**
+   * Whether it takes new organizations.
+   *
+   * @generated from field: cellway.directory.v1.CellState state = 6;
+   */
+  state: CellState;
+};
+
+/**
+ * Describes the message cellway.directory.v1.UpdateCellRequest.
+ * Use `create(UpdateCellRequestSchema)` to create a new message.
+ */
+export declare const UpdateCellRequestSchema: GenMessage<UpdateCellRequest>;
+
+/**
+ * What was changed.
+ *
+ * @generated from message cellway.directory.v1.UpdateCellResponse
+ */
+export declare type UpdateCellResponse = Message<"cellway.directory.v1.UpdateCellResponse"> & {
+  /**
+   * The cell as it is now.
+   *
+   * @generated from field: cellway.directory.v1.Cell cell = 1;
+   */
+  cell?: Cell | undefined;
+};
+
+/**
+ * Describes the message cellway.directory.v1.UpdateCellResponse.
+ * Use `create(UpdateCellResponseSchema)` to create a new message.
+ */
+export declare const UpdateCellResponseSchema: GenMessage<UpdateCellResponse>;
+
+/**
+ * Names the cell that shall go.
+ *
+ * @generated from message cellway.directory.v1.RemoveCellRequest
+ */
+export declare type RemoveCellRequest = Message<"cellway.directory.v1.RemoveCellRequest"> & {
+  /**
+   * The cell.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.RemoveCellRequest.
+ * Use `create(RemoveCellRequestSchema)` to create a new message.
+ */
+export declare const RemoveCellRequestSchema: GenMessage<RemoveCellRequest>;
+
+/**
+ * It is gone.
+ *
+ * @generated from message cellway.directory.v1.RemoveCellResponse
+ */
+export declare type RemoveCellResponse = Message<"cellway.directory.v1.RemoveCellResponse"> & {
+};
+
+/**
+ * Describes the message cellway.directory.v1.RemoveCellResponse.
+ * Use `create(RemoveCellResponseSchema)` to create a new message.
+ */
+export declare const RemoveCellResponseSchema: GenMessage<RemoveCellResponse>;
+
+/**
+ * A locality that is not there yet.
+ *
+ * @generated from message cellway.directory.v1.AddLocalityRequest
+ */
+export declare type AddLocalityRequest = Message<"cellway.directory.v1.AddLocalityRequest"> & {
+  /**
+   * Lower-case DNS label, unique, the slug of no organization: `fr`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * For people; empty for the name.
+   *
+   * @generated from field: string display_name = 2;
+   */
+  displayName: string;
+
+  /**
+   * Who may live there; unspecified for many customers.
+   *
+   * @generated from field: cellway.directory.v1.LocalityCategory category = 3;
+   */
+  category: LocalityCategory;
+};
+
+/**
+ * Describes the message cellway.directory.v1.AddLocalityRequest.
+ * Use `create(AddLocalityRequestSchema)` to create a new message.
+ */
+export declare const AddLocalityRequestSchema: GenMessage<AddLocalityRequest>;
+
+/**
+ * What was added.
+ *
+ * @generated from message cellway.directory.v1.AddLocalityResponse
+ */
+export declare type AddLocalityResponse = Message<"cellway.directory.v1.AddLocalityResponse"> & {
+  /**
+   * The locality as it is now.
+   *
+   * @generated from field: cellway.directory.v1.Locality locality = 1;
+   */
+  locality?: Locality | undefined;
+};
+
+/**
+ * Describes the message cellway.directory.v1.AddLocalityResponse.
+ * Use `create(AddLocalityResponseSchema)` to create a new message.
+ */
+export declare const AddLocalityResponseSchema: GenMessage<AddLocalityResponse>;
+
+/**
+ * What shall change of a locality.
+ *
+ * @generated from message cellway.directory.v1.UpdateLocalityRequest
+ */
+export declare type UpdateLocalityRequest = Message<"cellway.directory.v1.UpdateLocalityRequest"> & {
+  /**
+   * The locality.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Of display_name and new_organization_cell.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * For people; empty for the name.
+   *
+   * @generated from field: string display_name = 3;
+   */
+  displayName: string;
+
+  /**
+   * One of its cells; empty to place new organizations over all of them.
+   *
+   * @generated from field: string new_organization_cell = 4;
+   */
+  newOrganizationCell: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.UpdateLocalityRequest.
+ * Use `create(UpdateLocalityRequestSchema)` to create a new message.
+ */
+export declare const UpdateLocalityRequestSchema: GenMessage<UpdateLocalityRequest>;
+
+/**
+ * What was changed.
+ *
+ * @generated from message cellway.directory.v1.UpdateLocalityResponse
+ */
+export declare type UpdateLocalityResponse = Message<"cellway.directory.v1.UpdateLocalityResponse"> & {
+  /**
+   * The locality as it is now.
+   *
+   * @generated from field: cellway.directory.v1.Locality locality = 1;
+   */
+  locality?: Locality | undefined;
+};
+
+/**
+ * Describes the message cellway.directory.v1.UpdateLocalityResponse.
+ * Use `create(UpdateLocalityResponseSchema)` to create a new message.
+ */
+export declare const UpdateLocalityResponseSchema: GenMessage<UpdateLocalityResponse>;
+
+/**
+ * Names the locality that shall go.
+ *
+ * @generated from message cellway.directory.v1.RemoveLocalityRequest
+ */
+export declare type RemoveLocalityRequest = Message<"cellway.directory.v1.RemoveLocalityRequest"> & {
+  /**
+   * The locality.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.RemoveLocalityRequest.
+ * Use `create(RemoveLocalityRequestSchema)` to create a new message.
+ */
+export declare const RemoveLocalityRequestSchema: GenMessage<RemoveLocalityRequest>;
+
+/**
+ * It is gone.
+ *
+ * @generated from message cellway.directory.v1.RemoveLocalityResponse
+ */
+export declare type RemoveLocalityResponse = Message<"cellway.directory.v1.RemoveLocalityResponse"> & {
+};
+
+/**
+ * Describes the message cellway.directory.v1.RemoveLocalityResponse.
+ * Use `create(RemoveLocalityResponseSchema)` to create a new message.
+ */
+export declare const RemoveLocalityResponseSchema: GenMessage<RemoveLocalityResponse>;
 
 /**
  * Asks for all localities.
@@ -302,7 +684,7 @@ export declare type GetOrganizationMappingRequest = Message<"cellway.directory.v
     case: "organizationId";
   } | {
     /**
-     * By its slug.
+     * By its slug, or an old one that it still has as an alias.
      *
      * @generated from field: string slug = 2;
      */
@@ -703,6 +1085,53 @@ export declare type ProvisionOrganizationResponse = Message<"cellway.directory.v
 export declare const ProvisionOrganizationResponseSchema: GenMessage<ProvisionOrganizationResponse>;
 
 /**
+ * What an organization shall be called in addresses.
+ *
+ * @generated from message cellway.directory.v1.RenameOrganizationRequest
+ */
+export declare type RenameOrganizationRequest = Message<"cellway.directory.v1.RenameOrganizationRequest"> & {
+  /**
+   * The organization.
+   *
+   * @generated from field: int64 organization_id = 1 [jstype = JS_STRING];
+   */
+  organizationId: string;
+
+  /**
+   * Lower-case letters, digits and single dashes, 1 to 50 characters, not digits only.
+   *
+   * @generated from field: string slug = 2;
+   */
+  slug: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.RenameOrganizationRequest.
+ * Use `create(RenameOrganizationRequestSchema)` to create a new message.
+ */
+export declare const RenameOrganizationRequestSchema: GenMessage<RenameOrganizationRequest>;
+
+/**
+ * What it is called now.
+ *
+ * @generated from message cellway.directory.v1.RenameOrganizationResponse
+ */
+export declare type RenameOrganizationResponse = Message<"cellway.directory.v1.RenameOrganizationResponse"> & {
+  /**
+   * With its new slug.
+   *
+   * @generated from field: cellway.directory.v1.OrganizationMapping mapping = 1;
+   */
+  mapping?: OrganizationMapping | undefined;
+};
+
+/**
+ * Describes the message cellway.directory.v1.RenameOrganizationResponse.
+ * Use `create(RenameOrganizationResponseSchema)` to create a new message.
+ */
+export declare const RenameOrganizationResponseSchema: GenMessage<RenameOrganizationResponse>;
+
+/**
  * The state of an organization in its cell.
  *
  * @generated from message cellway.directory.v1.OrganizationState
@@ -900,6 +1329,39 @@ export enum LocalityCategory {
 export declare const LocalityCategorySchema: GenEnum<LocalityCategory>;
 
 /**
+ * Whether a cell is given new organizations.
+ *
+ * @generated from enum cellway.directory.v1.CellState
+ */
+export enum CellState {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: CELL_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * As its weight and capacity say.
+   *
+   * @generated from enum value: CELL_STATE_ACTIVE = 1;
+   */
+  ACTIVE = 1,
+
+  /**
+   * Never. What lives there is served as before.
+   *
+   * @generated from enum value: CELL_STATE_DRAINING = 2;
+   */
+  DRAINING = 2,
+}
+
+/**
+ * Describes the enum cellway.directory.v1.CellState.
+ */
+export declare const CellStateSchema: GenEnum<CellState>;
+
+/**
  * The directory. Reads are answered from control's own tables and never wait for a cell.
  *
  * @generated from service cellway.directory.v1.DirectoryService
@@ -916,6 +1378,80 @@ export declare const DirectoryService: GenService<{
     output: typeof ListCellsResponseSchema;
   },
   /**
+   * Adds a cell, which may be given organizations from now on, and is found by every silo without a restart: start it
+   * first. The same again is OK.
+   *
+   * ALREADY_EXISTS / CELL_EXISTS when a cell of the name is another one, or the number or address is another cell's ·
+   * FAILED_PRECONDITION / CELL_NUMBER_USED when a cell that was removed had the number: ids carry it ·
+   * NOT_FOUND / LOCALITY_NOT_FOUND · FAILED_PRECONDITION / MONOLITH_CELLS_FIXED in a monolith.
+   *
+   * @generated from rpc cellway.directory.v1.DirectoryService.AddCell
+   */
+  addCell: {
+    methodKind: "unary";
+    input: typeof AddCellRequestSchema;
+    output: typeof AddCellResponseSchema;
+  },
+  /**
+   * Changes what `update_mask` names: drains a cell or opens it again, moves its address, gives it more or fewer new
+   * organizations. Organizations that live there stay. NOT_FOUND / CELL_NOT_FOUND · ALREADY_EXISTS / CELL_EXISTS when
+   * the address is another cell's.
+   *
+   * @generated from rpc cellway.directory.v1.DirectoryService.UpdateCell
+   */
+  updateCell: {
+    methodKind: "unary";
+    input: typeof UpdateCellRequestSchema;
+    output: typeof UpdateCellResponseSchema;
+  },
+  /**
+   * Removes a cell that nothing lives in; its number is never used again. OK also when there is none.
+   *
+   * FAILED_PRECONDITION / CELL_NOT_EMPTY with the numbers of organizations, of other slug reservations and of creations
+   * that are not finished · FAILED_PRECONDITION / CELL_IN_USE while a locality names it as its cell for new
+   * organizations · FAILED_PRECONDITION / MONOLITH_CELLS_FIXED in a monolith.
+   *
+   * @generated from rpc cellway.directory.v1.DirectoryService.RemoveCell
+   */
+  removeCell: {
+    methodKind: "unary";
+    input: typeof RemoveCellRequestSchema;
+    output: typeof RemoveCellResponseSchema;
+  },
+  /**
+   * Adds a locality without cells. The same again is OK. ALREADY_EXISTS / LOCALITY_EXISTS when there is another of the
+   * name · ALREADY_EXISTS / SLUG_TAKEN when an organization has the name as its slug: the two share host names.
+   *
+   * @generated from rpc cellway.directory.v1.DirectoryService.AddLocality
+   */
+  addLocality: {
+    methodKind: "unary";
+    input: typeof AddLocalityRequestSchema;
+    output: typeof AddLocalityResponseSchema;
+  },
+  /**
+   * Changes what `update_mask` names. NOT_FOUND / LOCALITY_NOT_FOUND · NOT_FOUND / CELL_NOT_FOUND when the cell for new
+   * organizations is none of the locality's.
+   *
+   * @generated from rpc cellway.directory.v1.DirectoryService.UpdateLocality
+   */
+  updateLocality: {
+    methodKind: "unary";
+    input: typeof UpdateLocalityRequestSchema;
+    output: typeof UpdateLocalityResponseSchema;
+  },
+  /**
+   * Removes a locality without cells. OK also when there is none. FAILED_PRECONDITION / LOCALITY_NOT_EMPTY with the
+   * number of its cells.
+   *
+   * @generated from rpc cellway.directory.v1.DirectoryService.RemoveLocality
+   */
+  removeLocality: {
+    methodKind: "unary";
+    input: typeof RemoveLocalityRequestSchema;
+    output: typeof RemoveLocalityResponseSchema;
+  },
+  /**
    * All localities, ordered by name.
    *
    * @generated from rpc cellway.directory.v1.DirectoryService.ListLocalities
@@ -926,7 +1462,8 @@ export declare const DirectoryService: GenService<{
     output: typeof ListLocalitiesResponseSchema;
   },
   /**
-   * Where one organization lives. Unset when no organization has the id or slug.
+   * Where one organization lives. Unset when no organization has the id or slug; one that was renamed is found by its
+   * old slugs too, for as long as it keeps them.
    *
    * @generated from rpc cellway.directory.v1.DirectoryService.GetOrganizationMapping
    */
@@ -987,13 +1524,16 @@ export declare const DirectoryService: GenService<{
     output: typeof FindCellsForOrganizationsResponseSchema;
   },
   /**
-   * Creates an organization: reserves the slug, chooses the locality's cell for new organizations, creates it there
-   * and maps it.
+   * Creates an organization: reserves the slug, chooses a cell of the locality, creates it there and maps it.
+   *
+   * The cell is the locality's for new organizations where it names one; else the request id decides among those of
+   * its cells that are active and not full, in the proportion of their weights.
    *
    * The same request id with the same content gives the same answer, also while or after the first call failed; with
    * another content it is INVALID_ARGUMENT / REQUEST_ID_REUSED. A failure in the middle leaves no slug taken and no
    * half organization: what cannot be undone at once, because the cell does not answer, is undone as soon as it does.
    * ALREADY_EXISTS / SLUG_TAKEN · INVALID_ARGUMENT / SLUG_RESERVED · NOT_FOUND / LOCALITY_NOT_FOUND ·
+   * RESOURCE_EXHAUSTED / LOCALITY_FULL when no cell of the locality takes more ·
    * ABORTED / PROVISIONING_IN_PROGRESS when another call with the request id is at work: repeat it.
    *
    * @generated from rpc cellway.directory.v1.DirectoryService.ProvisionOrganization
@@ -1002,6 +1542,22 @@ export declare const DirectoryService: GenService<{
     methodKind: "unary";
     input: typeof ProvisionOrganizationRequestSchema;
     output: typeof ProvisionOrganizationResponseSchema;
+  },
+  /**
+   * Gives an organization another slug, over all localities, and keeps the old one as an alias for 30 days. The same
+   * again is OK, also while or after the first call failed; an alias of the organization can become its slug again.
+   *
+   * NOT_FOUND / ORGANIZATION_NOT_FOUND · ALREADY_EXISTS / SLUG_TAKEN · INVALID_ARGUMENT / SLUG_RESERVED ·
+   * ABORTED / RENAME_IN_PROGRESS while another rename of the organization is under way · UNAVAILABLE / RENAME_FAILED
+   * when its cell cannot be reached: nothing is changed or taken · UNAVAILABLE / RENAME_PENDING when the cell was asked
+   * and has not answered: the rename is finished as soon as it does.
+   *
+   * @generated from rpc cellway.directory.v1.DirectoryService.RenameOrganization
+   */
+  renameOrganization: {
+    methodKind: "unary";
+    input: typeof RenameOrganizationRequestSchema;
+    output: typeof RenameOrganizationResponseSchema;
   },
   /**
    * Takes over the state of an organization and of members from the cell that owns it. An older version never

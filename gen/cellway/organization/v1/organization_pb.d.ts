@@ -568,7 +568,7 @@ export declare const GetOrganizationResponseSchema: GenMessage<GetOrganizationRe
  */
 export declare type GetOrganizationBySlugRequest = Message<"cellway.organization.v1.GetOrganizationBySlugRequest"> & {
   /**
-   * Its slug.
+   * Its slug, or an old one that it still has as an alias.
    *
    * @generated from field: string slug = 1;
    */
@@ -737,6 +737,61 @@ export declare type CreateOrganizationResponse = Message<"cellway.organization.v
  * Use `create(CreateOrganizationResponseSchema)` to create a new message.
  */
 export declare const CreateOrganizationResponseSchema: GenMessage<CreateOrganizationResponse>;
+
+/**
+ * What an organization shall be called in addresses.
+ *
+ * @generated from message cellway.organization.v1.ChangeOrganizationSlugRequest
+ */
+export declare type ChangeOrganizationSlugRequest = Message<"cellway.organization.v1.ChangeOrganizationSlugRequest"> & {
+  /**
+   * The organization.
+   *
+   * @generated from field: int64 organization_id = 1 [jstype = JS_STRING];
+   */
+  organizationId: string;
+
+  /**
+   * Reserved for it in the directory; see CreateOrganizationRequest.
+   *
+   * @generated from field: string slug = 2;
+   */
+  slug: string;
+
+  /**
+   * Greater with every change of the organization's slug.
+   *
+   * @generated from field: int64 change_number = 3 [jstype = JS_STRING];
+   */
+  changeNumber: string;
+
+  /**
+   * Until when the organization is found by the slug that it has now.
+   *
+   * @generated from field: google.protobuf.Timestamp alias_expires_at = 4;
+   */
+  aliasExpiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message cellway.organization.v1.ChangeOrganizationSlugRequest.
+ * Use `create(ChangeOrganizationSlugRequestSchema)` to create a new message.
+ */
+export declare const ChangeOrganizationSlugRequestSchema: GenMessage<ChangeOrganizationSlugRequest>;
+
+/**
+ * It has the slug.
+ *
+ * @generated from message cellway.organization.v1.ChangeOrganizationSlugResponse
+ */
+export declare type ChangeOrganizationSlugResponse = Message<"cellway.organization.v1.ChangeOrganizationSlugResponse"> & {
+};
+
+/**
+ * Describes the message cellway.organization.v1.ChangeOrganizationSlugResponse.
+ * Use `create(ChangeOrganizationSlugResponseSchema)` to create a new message.
+ */
+export declare const ChangeOrganizationSlugResponseSchema: GenMessage<ChangeOrganizationSlugResponse>;
 
 /**
  * Names the organization that shall not be.
@@ -2197,7 +2252,8 @@ export declare const OrganizationService: GenService<{
     output: typeof GetOrganizationResponseSchema;
   },
   /**
-   * One organization by its slug. Unset when there is none; with a user, unset also when the organization is not active
+   * One organization by its slug, or by an old one that it keeps as an alias; the answer has the present one. Unset when
+   * there is none; with a user, unset also when the organization is not active
    * or the user is not a member.
    *
    * @generated from rpc cellway.organization.v1.OrganizationService.GetOrganizationBySlug
@@ -2267,6 +2323,20 @@ export declare const OrganizationService: GenService<{
     methodKind: "unary";
     input: typeof UpdateOrganizationRequestSchema;
     output: typeof UpdateOrganizationResponseSchema;
+  },
+  /**
+   * Gives an organization the slug that the directory has reserved for it, and keeps the old one as an alias. The
+   * directory numbers the changes of one organization: the same again is OK, an older one is refused. For the directory
+   * only.
+   * NOT_FOUND / ORGANIZATION_NOT_FOUND · ALREADY_EXISTS / ORGANIZATION_CONFLICT when another organization has the slug
+   * here: this number is refused from now on · FAILED_PRECONDITION / SLUG_CHANGE_OUTDATED after a greater number.
+   *
+   * @generated from rpc cellway.organization.v1.OrganizationService.ChangeOrganizationSlug
+   */
+  changeOrganizationSlug: {
+    methodKind: "unary";
+    input: typeof ChangeOrganizationSlugRequestSchema;
+    output: typeof ChangeOrganizationSlugResponseSchema;
   },
   /**
    * Marks an organization as pending deletion; it is purged, with all that it holds, 30 days later, or at once when

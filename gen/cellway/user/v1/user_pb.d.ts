@@ -171,6 +171,13 @@ export declare type UserOrganization = Message<"cellway.user.v1.UserOrganization
    * @generated from field: cellway.organization.v1.MemberRole role = 7;
    */
   role: MemberRole;
+
+  /**
+   * The age of this entry: when control was last told something of the organization or of this membership.
+   *
+   * @generated from field: google.protobuf.Timestamp as_of = 8;
+   */
+  asOf?: Timestamp | undefined;
 };
 
 /**

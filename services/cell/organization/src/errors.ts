@@ -33,6 +33,16 @@ export function createCreationCancelledError(organizationId: string): ConnectErr
   );
 }
 
+/** FAILED_PRECONDITION / SLUG_CHANGE_OUTDATED: the directory has asked for a later change meanwhile. */
+export function createSlugChangeOutdatedError(organizationId: string, slug: string): ConnectError {
+  return createRpcError(
+    Code.FailedPrecondition,
+    "SLUG_CHANGE_OUTDATED",
+    `The slug ${slug} comes late: organization ${organizationId} was given another after it.`,
+    { metadata: { organization_id: organizationId, slug } },
+  );
+}
+
 /** FAILED_PRECONDITION / ORGANIZATION_CONFIRMED. */
 export function createOrganizationConfirmedError(organizationId: string): ConnectError {
   return createRpcError(

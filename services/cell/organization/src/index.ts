@@ -6,6 +6,7 @@ import { DirectoryUpdateLeaseRow } from "./entities/directory-update-lease.js";
 import { OrganizationRow } from "./entities/organization.js";
 import { OrganizationMemberRow } from "./entities/organization-member.js";
 import { OrganizationOptionRow } from "./entities/organization-option.js";
+import { OrganizationSlugAliasRow } from "./entities/organization-slug-alias.js";
 import { PendingDirectoryUpdateRow } from "./entities/pending-directory-update.js";
 import { ProjectRow } from "./entities/project.js";
 import { ProjectKeyRow } from "./entities/project-key.js";
@@ -14,6 +15,7 @@ import { TeamMemberRow } from "./entities/team-member.js";
 import { projectKeys } from "./outbox/project-keys.js";
 import { createOrganizationRpc } from "./rpc/index.js";
 import { drainDirectoryUpdates } from "./tasks/drain-directory-updates.js";
+import { dropExpiredSlugAliases } from "./tasks/drop-expired-aliases.js";
 import { purgeDeleted } from "./tasks/purge-deleted.js";
 
 /** Organizations with their members, teams, projects, keys and options, in the cell that owns them. */
@@ -22,6 +24,7 @@ export const organizationModule: ServiceModule = {
   localMode: "CELL",
   entities: [
     OrganizationRow,
+    OrganizationSlugAliasRow,
     OrganizationMemberRow,
     TeamRow,
     TeamMemberRow,
@@ -34,7 +37,7 @@ export const organizationModule: ServiceModule = {
   ],
   migrations: new URL("../migrations/", import.meta.url),
   contracts: (context) => [implementContract(OrganizationService, createOrganizationRpc(context))],
-  tasks: [drainDirectoryUpdates, purgeDeleted],
+  tasks: [drainDirectoryUpdates, purgeDeleted, dropExpiredSlugAliases],
   routes: [],
   sends: [projectKeys],
   stop: (context) => directoryUpdatesOf(context).stop(),

@@ -1,8 +1,15 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { LocalityCategory, type OrganizationMappingSchema } from "@cellway/gen/cellway/directory/v1/directory";
+import {
+  type CellSchema,
+  CellState,
+  LocalityCategory,
+  type LocalitySchema,
+  type OrganizationMappingSchema,
+} from "@cellway/gen/cellway/directory/v1/directory";
 import { InviteStatus, MemberRole, OrganizationStatus } from "@cellway/gen/cellway/organization/v1/types";
-import type { LocalityCategory as CategoryName } from "@cellway/silo";
+import type { CellRow } from "./entities/cell.js";
+import type { LocalityRow } from "./entities/locality.js";
 import type { StatusName } from "./entities/organization-mapping.js";
 import type { MappingRecord } from "./store/organization-mapping.js";
 
@@ -41,7 +48,23 @@ export function toInviteStatusName(status: InviteStatus): string {
   return InviteStatus[status];
 }
 
-/** A locality's category as the contract has it. */
-export function toCategory(category: CategoryName): LocalityCategory {
-  return LocalityCategory[category];
+/** A stored cell as the contract has it. */
+export function toCell(row: CellRow, organizationCount = 0): MessageInitShape<typeof CellSchema> {
+  const { name, number, locality, rpcAddress, weight, capacity, state } = row;
+  return {
+    name,
+    number,
+    locality,
+    rpcAddress,
+    weight,
+    capacity: capacity ?? 0,
+    state: CellState[state],
+    organizationCount,
+  };
+}
+
+/** A stored locality as the contract has it. */
+export function toLocality(row: LocalityRow, cellNames: string[]): MessageInitShape<typeof LocalitySchema> {
+  const { name, displayName, category, newOrganizationCell } = row;
+  return { name, displayName, category: LocalityCategory[category], cellNames, newOrganizationCell };
 }

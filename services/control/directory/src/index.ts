@@ -5,17 +5,23 @@ import { CellRow } from "./entities/cell.js";
 import { LocalityRow } from "./entities/locality.js";
 import { OrganizationMappingRow } from "./entities/organization-mapping.js";
 import { OrganizationMemberMappingRow } from "./entities/organization-member-mapping.js";
+import { OrganizationRename } from "./entities/organization-rename.js";
 import { OrganizationSlugReservation } from "./entities/organization-slug-reservation.js";
 import { ProjectKeyMappingRow } from "./entities/project-key-mapping.js";
 import { ProvisionRequest } from "./entities/provision-request.js";
+import { RemovedCellRow } from "./entities/removed-cell.js";
+import { RemovedLocalityRow } from "./entities/removed-locality.js";
 import { controlRoutesOf } from "./feed/control-routes.js";
 import { pruneRouteLog } from "./feed/prune-route-log.js";
 import { takeProjectKeys } from "./outbox/project-keys.js";
 import { Provisioner } from "./provisioning/provisioner.js";
+import { dropExpiredAliases } from "./renaming/drop-expired-aliases.js";
+import { Renamer } from "./renaming/renamer.js";
 import { createDirectoryResolver } from "./resolver.js";
 import { createDirectoryRpc } from "./rpc/index.js";
 import { watchRoutes } from "./rpc/watch-routes.js";
-import { seedTopology } from "./store/topology.js";
+import { seedTopology } from "./store/seed-topology.js";
+import { listCells } from "./store/topology.js";
 
 /** The directory: where every organization lives, who is in it, and how new ones come to be. */
 export const directoryModule: ServiceModule = {
@@ -27,8 +33,11 @@ export const directoryModule: ServiceModule = {
     OrganizationSlugReservation,
     OrganizationMappingRow,
     OrganizationMemberMappingRow,
+    OrganizationRename,
     ProvisionRequest,
     ProjectKeyMappingRow,
+    RemovedCellRow,
+    RemovedLocalityRow,
   ],
   migrations: new URL("../migrations/", import.meta.url),
   contracts: (context) => [
@@ -48,12 +57,25 @@ export const directoryModule: ServiceModule = {
       intervalMs: 60_000,
       run: pruneRouteLog,
     },
+    {
+      name: "directory.sweep-renames",
+      localMode: "CONTROL",
+      intervalMs: 5_000,
+      run: (context) => new Renamer(context).sweep(),
+    },
+    {
+      name: "directory.drop-expired-aliases",
+      localMode: "CONTROL",
+      intervalMs: 60_000,
+      run: dropExpiredAliases,
+    },
   ],
   routes: [],
   receives: (context) => [takeProjectKeys(context)],
   createResolver: createDirectoryResolver,
+  listPeers: async ({ database }) => new Map((await listCells(database)).map((cell) => [cell.name, cell.rpcAddress])),
   async prepare(context) {
-    await seedTopology(context.database, context.topology);
+    await seedTopology(context);
     controlRoutesOf(context).start();
   },
   // The streams of the route feed would keep the silo from stopping.

@@ -16,6 +16,10 @@ export class OrganizationRow {
   @Column({ type: "text" })
   slug!: string;
 
+  /** Of the last change of the slug that was asked for, carried out or refused; 0 before the first. */
+  @Column({ type: "bigint", name: "slug_change_number", default: 0 })
+  slugChangeNumber!: string;
+
   @Column({ type: "text" })
   name!: string;
 

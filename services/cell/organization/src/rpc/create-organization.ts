@@ -12,6 +12,7 @@ import { createCreationCancelledError, createOrganizationConflictError } from ".
 import { nextId } from "../ids.js";
 import { findOrganization, findOrganizationBySlug, isCancelled, lockOrganizationId } from "../store/organization.js";
 import { normalizeEmail } from "../store/organization-member.js";
+import { dropAlias } from "../store/organization-slug-alias.js";
 
 /** CreateOrganization. */
 export function createOrganization(
@@ -48,6 +49,8 @@ async function insertOrganization(
   const memberId = await nextId(context, manager, organizationId);
   const teamId = await nextId(context, manager, organizationId);
   const createdAt = new Date(context.now());
+  // An alias of that name has expired in control, which gave the slug out again.
+  await dropAlias(manager, slug);
   await manager.insert(OrganizationRow, {
     id: organizationId,
     slug,

@@ -2,8 +2,8 @@ import type { OrganizationService } from "@cellway/gen/cellway/organization/v1/o
 import type { ServiceContext } from "@cellway/host";
 import type { MethodImpl } from "@connectrpc/connect";
 import { toOrganizationSummary } from "../convert.js";
-import { findOrganizationBySlug } from "../store/organization.js";
 import { findMember } from "../store/organization-member.js";
+import { findOrganizationByAnySlug } from "../store/organization-slug-alias.js";
 
 /** GetOrganizationBySlug. */
 export function getOrganizationBySlug(
@@ -11,7 +11,7 @@ export function getOrganizationBySlug(
 ): MethodImpl<typeof OrganizationService.method.getOrganizationBySlug> {
   return async ({ slug, userId }) => {
     const { manager } = context.database;
-    const row = await findOrganizationBySlug(manager, slug);
+    const row = await findOrganizationByAnySlug(manager, slug, new Date(context.now()));
     if (row === null) return {};
     if (userId !== undefined) {
       if (row.status !== "ACTIVE") return {};

@@ -5,6 +5,7 @@ import { acceptInvite } from "./accept-invite.js";
 import { addOrganizationMember } from "./add-organization-member.js";
 import { batchGetOrganizations } from "./batch-get-organizations.js";
 import { cancelOrganizationCreation } from "./cancel-organization-creation.js";
+import { changeOrganizationSlug } from "./change-organization-slug.js";
 import { confirmOrganizationCreation } from "./confirm-organization-creation.js";
 import { createContentRpc } from "./content.js";
 import { createOrganization } from "./create-organization.js";
@@ -28,6 +29,7 @@ export function createOrganizationRpc(context: ServiceContext): ServiceImpl<type
     cancelOrganizationCreation: cancelOrganizationCreation(context),
     confirmOrganizationCreation: confirmOrganizationCreation(context),
     updateOrganization: updateOrganization(context),
+    changeOrganizationSlug: changeOrganizationSlug(context),
     deleteOrganization: deleteOrganization(context),
     getDefaultOrganization: getDefaultOrganization(context),
     addOrganizationMember: addOrganizationMember(context),

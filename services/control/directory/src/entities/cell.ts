@@ -1,6 +1,12 @@
 import { ControlEntity } from "@cellway/database";
 import { Column, PrimaryColumn } from "typeorm";
 
+/** How a row says whether a cell is given new organizations. */
+export type CellStateName = "ACTIVE" | "DRAINING";
+
+/** Who says what a row is: the topology file, or an operator who changed it at run time, and then the file no more. */
+export type RowSource = "FILE" | "OPERATOR";
+
 /** A cell, as configuration or an operator added it. */
 @ControlEntity("cell")
 export class CellRow {
@@ -16,4 +22,19 @@ export class CellRow {
 
   @Column({ type: "text", name: "rpc_address" })
   rpcAddress: string;
+
+  /** Its share of new organizations, relative to the other cells of the locality. */
+  @Column({ type: "integer", default: 100 })
+  weight: number;
+
+  /** The most organizations that it takes; null for no limit. */
+  @Column({ type: "integer", nullable: true })
+  capacity: number | null;
+
+  @Column({ type: "text", default: "ACTIVE" })
+  state: CellStateName;
+
+  /** Of the number, locality and address; the file never says anything about the rest. */
+  @Column({ type: "text", default: "FILE" })
+  source: RowSource;
 }

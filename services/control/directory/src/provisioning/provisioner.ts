@@ -10,17 +10,14 @@ import { detachFromCall, reasonOf } from "@cellway/rpc";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { EntityManager } from "typeorm";
 import { toStatusName } from "../convert.js";
-import type { CellRow } from "../entities/cell.js";
 import {
-  createCellNotFoundError,
   createInProgressError,
-  createLocalityNotFoundError,
   createProvisioningFailedError,
   createRequestIdReusedError,
-  createSlugReservedError,
   createSlugTakenError,
 } from "../errors.js";
 import { controlRoutesOf } from "../feed/control-routes.js";
+import { assertSlugAllowed } from "../slug-rules.js";
 import { insertMapping, upsertMemberMappings } from "../store/organization-mapping.js";
 import {
   deleteCancelled,
@@ -36,21 +33,9 @@ import {
   takeOver,
   withRequestLock,
 } from "../store/provision-request.js";
-import { findCell, findLocality, listLocalities } from "../store/topology.js";
 import { type Answer, fingerprintOf, isRefusedByCell, toAnswer } from "./outcome.js";
+import { placeOrganization } from "./placement.js";
 
-/** Words that would be taken for something else in a host name or a path. */
-const RESERVED_SLUGS: ReadonlySet<string> = new Set([
-  "control",
-  "monolith",
-  "api",
-  "www",
-  "admin",
-  "auth",
-  "ingest",
-  "static",
-  "new",
-]);
 /** How often one call clears away what earlier attempts left, before it asks to be repeated. */
 const ROUNDS_MAX = 3;
 /** Abandoned requests that one run of the sweep looks at. */
@@ -111,17 +96,13 @@ export class Provisioner {
 
   /** Decides, under a lock on the request id, what is to be done. */
   private async begin(req: ProvisionOrganizationRequest, fingerprint: string): Promise<Step> {
-    const { database } = this.context;
-    const known = await withRequestLock(database, req.requestId, (manager) => this.resume(manager, req, fingerprint));
-    if (known !== undefined) return known;
-    await this.assertSlugAllowed(req.slug);
-    const cell = await this.chooseCell(req.locality);
-    const organizationId = await nextSnowflake(database, "CONTROL", cell.number);
-    return withRequestLock(database, req.requestId, async (manager): Promise<Step> => {
-      // Somebody may have come with the same request while the lock was free.
-      const found = await this.resume(manager, req, fingerprint);
-      if (found !== undefined) return found;
+    return withRequestLock(this.context.database, req.requestId, async (manager): Promise<Step> => {
+      const known = await this.resume(manager, req, fingerprint);
+      if (known !== undefined) return known;
       const { requestId, slug, locality } = req;
+      await assertSlugAllowed(manager, slug);
+      const cell = await placeOrganization(manager, locality, requestId);
+      const organizationId = await nextSnowflake(manager, "CONTROL", cell.number);
       const wanted = { requestId, fingerprint, organizationId, slug, locality, cellName: cell.name };
       return { kind: "work", request: await insertRequest(manager, wanted) };
     });
@@ -256,20 +237,6 @@ export class Provisioner {
       throw createProvisioningFailedError(cellName, error);
     }
     await deleteCancelled(this.context.database, request);
-  }
-
-  private async assertSlugAllowed(slug: string): Promise<void> {
-    if (RESERVED_SLUGS.has(slug)) throw createSlugReservedError(slug);
-    const localities = await listLocalities(this.context.database);
-    if (localities.some((locality) => locality.name === slug)) throw createSlugReservedError(slug);
-  }
-
-  private async chooseCell(localityName: string): Promise<CellRow> {
-    const locality = await findLocality(this.context.database, localityName);
-    if (locality === null) throw createLocalityNotFoundError(localityName);
-    const cell = await findCell(this.context.database, locality.newOrganizationCell);
-    if (cell === null) throw createCellNotFoundError(locality.newOrganizationCell);
-    return cell;
   }
 }
 

@@ -1,3 +1,4 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
 import type { ServiceContext } from "@cellway/host";
 import { cutPage, readPage } from "@cellway/rpc";
@@ -18,6 +19,7 @@ export function listUserOrganizations(
         organization: toMapping(row),
         memberId: row.member_id,
         role: toRole(row.role),
+        asOf: timestampFromDate(row.as_of),
       })),
       nextPageToken,
     };

@@ -18,6 +18,8 @@ export interface MappingRecord {
 export interface UserMappingRecord extends MappingRecord {
   readonly member_id: string;
   readonly role: string;
+  /** When the directory was last told something of the organization or of the membership. */
+  readonly as_of: Date;
 }
 
 const SELECT_MAPPING = `
@@ -31,10 +33,11 @@ export async function findMappings(db: Queryable, organizationIds: readonly stri
   return rowsOf(await db.query(sql, [organizationIds]));
 }
 
-/** The mapping of one slug. */
+/** The mapping of the organization that has the slug, be it as an alias. */
 export async function findMappingBySlug(db: Queryable, slug: string): Promise<MappingRecord | undefined> {
-  const [row] = rowsOf<MappingRecord>(await db.query(`${SELECT_MAPPING}${FROM_MAPPING} where m.slug = $1`, [slug]));
-  return row;
+  const sql = `${SELECT_MAPPING}${FROM_MAPPING}
+    join control.organization_slug_reservation s on s.organization_id = m.organization_id where s.slug = $1`;
+  return rowsOf<MappingRecord>(await db.query(sql, [slug]))[0];
 }
 
 /** Up to `limit` mappings of a cell with an id after `afterId`, ordered by id. */
@@ -55,7 +58,7 @@ export async function listMappingsOfUser(
   afterId: string,
   limit: number,
 ): Promise<UserMappingRecord[]> {
-  const sql = `${SELECT_MAPPING}, o.member_id, o.role${FROM_MAPPING}
+  const sql = `${SELECT_MAPPING}, o.member_id, o.role, greatest(m.updated_at, o.updated_at) as as_of${FROM_MAPPING}
     join control.organization_member_mapping o on o.organization_id = m.organization_id
     where o.user_id = $1 and not o.is_removed and o.organization_id > $2 order by o.organization_id limit $3`;
   return rowsOf(await db.query(sql, [userId, afterId, limit]));
@@ -120,7 +123,8 @@ export async function upsertMemberMappings(
       from unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::boolean[])
         as new (member_id, user_id, role, invite_status, version, is_removed)
       on conflict (organization_id, member_id) do update set user_id = excluded.user_id, role = excluded.role,
-        invite_status = excluded.invite_status, version = excluded.version, is_removed = excluded.is_removed
+        invite_status = excluded.invite_status, version = excluded.version, is_removed = excluded.is_removed,
+        updated_at = now()
       where current.version < excluded.version`,
     [
       organizationId,
@@ -134,8 +138,9 @@ export async function upsertMemberMappings(
   );
 }
 
-/** Gives up an organization's mapping, members and slug. */
+/** Gives up an organization's mapping, members and slugs, and a rename that is under way. */
 export async function deleteMapping(db: Queryable, organizationId: string): Promise<void> {
   await db.query("delete from control.organization_mapping where organization_id = $1", [organizationId]);
   await db.query("delete from control.organization_slug_reservation where organization_id = $1", [organizationId]);
+  await db.query("delete from control.organization_rename where organization_id = $1", [organizationId]);
 }

@@ -1,32 +1,14 @@
-import type { SiloDatabase } from "@cellway/database";
-import type { Topology } from "@cellway/silo";
+import { type Queryable, rowsOf, type SiloDatabase } from "@cellway/database";
+import type { EntityManager } from "typeorm";
 import { CellRow } from "../entities/cell.js";
 import { LocalityRow } from "../entities/locality.js";
+import type { CellContents } from "../errors.js";
 
-const SEED_LOCK = 7_202_601;
+const TOPOLOGY_LOCK = 7_202_601;
 
-/**
- * Makes the rows say what configuration says. Cells and localities that configuration does not name are left alone,
- * because they may have been added at run time. Safe from several processes at once.
- */
-export async function seedTopology(database: SiloDatabase, topology: Topology): Promise<void> {
-  await database.transaction(async (manager) => {
-    await manager.query("select pg_advisory_xact_lock($1)", [SEED_LOCK]);
-    const localities = [...topology.localities.values()].map(
-      ({ name, displayName, category, newOrganizationCell }) => ({
-        name,
-        displayName,
-        category,
-        newOrganizationCell,
-      }),
-    );
-    await manager.upsert(LocalityRow, localities, ["name"]);
-    await manager.upsert(
-      CellRow,
-      [...topology.cells.values()].map((cell) => ({ ...cell })),
-      ["name"],
-    );
-  });
+/** Holds which cells and localities there are until the transaction ends. */
+export async function lockTopology(manager: EntityManager): Promise<void> {
+  await manager.query("select pg_advisory_xact_lock($1)", [TOPOLOGY_LOCK]);
 }
 
 /** All cells, ordered by name. */
@@ -44,7 +26,33 @@ export function findCell(database: SiloDatabase, name: string): Promise<CellRow 
   return database.getRepository(CellRow).findOneBy({ name });
 }
 
-/** A locality by its name; null when there is none. */
-export function findLocality(database: SiloDatabase, name: string): Promise<LocalityRow | null> {
-  return database.getRepository(LocalityRow).findOneBy({ name });
+/** Locks a cell until the transaction ends: nothing can be placed there meanwhile. Null when there is none. */
+export function lockCell(manager: EntityManager, name: string): Promise<CellRow | null> {
+  return manager.findOne(CellRow, { where: { name }, lock: { mode: "pessimistic_write" } });
+}
+
+/** Names of the cells of a locality, ordered. */
+export async function listCellNames(manager: EntityManager, locality: string): Promise<string[]> {
+  const rows = await manager.find(CellRow, { select: { name: true }, where: { locality }, order: { name: "ASC" } });
+  return rows.map((row) => row.name);
+}
+
+/** How many organizations each cell has, those that are being created included; a cell that has none is left out. */
+export async function countOrganizations(db: Queryable): Promise<Map<string, number>> {
+  const sql = `select cell_name, count(*)::int as count from control.organization_slug_reservation
+    where kind = 'PRIMARY' group by cell_name`;
+  const rows = rowsOf<{ cell_name: string; count: number }>(await db.query(sql));
+  return new Map(rows.map((row) => [row.cell_name, row.count]));
+}
+
+/** Everything that would be lost with a cell. */
+export async function countCellContents(db: Queryable, cell: string): Promise<CellContents> {
+  const sql = `select
+      (select count(*)::int from control.organization_mapping where cell_name = $1) as organizations,
+      (select count(*)::int from control.organization_slug_reservation r where r.cell_name = $1 and not exists (
+        select from control.organization_mapping m where m.organization_id = r.organization_id)) as reservations,
+      (select count(*)::int from control.provision_request where cell_name = $1 and state <> 'done') as provisioning`;
+  const [row] = rowsOf<CellContents>(await db.query(sql, [cell]));
+  if (row === undefined) throw new Error("count returned no row.");
+  return row;
 }

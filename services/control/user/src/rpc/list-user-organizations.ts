@@ -10,10 +10,12 @@ export function listUserOrganizations(
   const directory = context.rpc.client(DirectoryService);
   return async ({ userId, pageSize, pageToken }) => {
     const page = await directory.listUserOrganizations({ userId, pageSize, pageToken });
-    const organizations = page.organizations.flatMap(({ organization, role }) => {
+    const organizations = page.organizations.flatMap(({ organization, role, asOf }) => {
       if (organization === undefined) return [];
       const { organizationId, slug, name, status, cellName, locality } = organization;
-      return [{ organizationId, slug, name, status, cellName, locality, role }];
+      return [
+        { organizationId, slug, name, status, cellName, locality, role, ...(asOf === undefined ? {} : { asOf }) },
+      ];
     });
     return { organizations, nextPageToken: page.nextPageToken };
   };
