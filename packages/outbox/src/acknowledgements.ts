@@ -12,7 +12,12 @@ export class Acknowledgements {
   private running: Promise<void> | undefined;
   private added = 0;
   private done = 0;
-  private barriers: { readonly target: number; readonly resolve: () => void }[] = [];
+  private barriers: {
+    readonly target: number;
+    readonly resolve: () => void;
+    readonly reject: (error: unknown) => void;
+  }[] = [];
+  private failure: { readonly error: unknown } | undefined;
 
   /**
    * @param on.deleted - told of rows whose deletion is committed.
@@ -37,11 +42,14 @@ export class Acknowledgements {
     });
   }
 
-  /** Resolves once everything that was added before is deleted. Never, once a statement has failed. */
+  /** Resolves once everything that was added before is deleted; rejects once a statement has failed. */
   barrier(): Promise<void> {
     const target = this.added;
     if (this.done >= target) return Promise.resolve();
-    return new Promise((resolve) => this.barriers.push({ target, resolve }));
+    return new Promise((resolve, reject) => {
+      if (this.failure === undefined) this.barriers.push({ target, resolve, reject });
+      else reject(this.failure.error as Error);
+    });
   }
 
   /** Resolves once no statement is under way and none will be, unless something is added. */
@@ -63,7 +71,9 @@ export class Acknowledgements {
         this.passBarriers();
       }
     } catch (error) {
+      this.failure = { error };
       this.on.error(error);
+      for (const { reject } of this.barriers.splice(0)) reject(error);
     }
   }
 

@@ -139,7 +139,10 @@ export class Holding {
 
   private async releaseEmpty(): Promise<void> {
     const { store, fence, held } = this.options;
-    const released = this.released.splice(0).filter((stream) => stream.moving === 0);
+    const empty = this.released.splice(0);
+    const released = empty.filter((stream) => stream.moving === 0);
+    // Rows are on their way to these: they are read next time.
+    for (const stream of empty) if (stream.moving > 0) stream.isLoaded = false;
     if (released.length > 0)
       await store.releaseStreams(
         fence,
