@@ -48,7 +48,7 @@ export class Acknowledgements {
     if (this.done >= target) return Promise.resolve();
     return new Promise((resolve, reject) => {
       if (this.failure === undefined) this.barriers.push({ target, resolve, reject });
-      else reject(this.failure.error as Error);
+      else reject(this.failure.error);
     });
   }
 
