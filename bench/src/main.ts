@@ -1,7 +1,11 @@
+import { runLocatorBench } from "./locator/locator-bench.js";
 import type { BenchOptions } from "./options.js";
 import { runRpcBench } from "./rpc/rpc-bench.js";
 
-const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = { rpc: runRpcBench };
+const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
+  rpc: runRpcBench,
+  locator: runLocatorBench,
+};
 
 const [name = "", ...rest] = process.argv.slice(2);
 const bench = BENCHES[name];

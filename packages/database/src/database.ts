@@ -55,6 +55,8 @@ export class SiloDatabase extends DataSource {
   readonly siloName: string;
   /** In `transaction` mode a statement outside of a transaction has no time limit but the role's own. */
   readonly timeoutMode: TimeoutMode;
+  /** Told when something may have been committed. Called often; it must cost nothing and throw nothing. */
+  onWrite: (() => void) | undefined;
   readonly #timeouts: ServerTimeouts;
 
   /** Use {@link openDatabase}, which also checks the entities and connects. */
@@ -74,6 +76,7 @@ export class SiloDatabase extends DataSource {
     this.#assertContext(`store of ${this.siloName}`);
     return guardQueryRunner(super.createQueryRunner(mode), {
       assertUsable: () => this.#assertContext(`store of ${this.siloName}`),
+      onWrite: () => this.onWrite?.(),
       ...(this.timeoutMode === "transaction" ? { transactionTimeouts: this.#timeouts } : {}),
     });
   }

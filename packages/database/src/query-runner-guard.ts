@@ -7,6 +7,8 @@ import type { ServerTimeouts } from "./probe.js";
 export interface QueryRunnerGuard {
   /** Throws when the running code may not use the database now. Asked before each statement. */
   readonly assertUsable: () => void;
+  /** Told after each commit, and after each statement by itself that writes. */
+  readonly onWrite: () => void;
   /** Limits that each transaction sets for itself, for a server whose connections have none. */
   readonly transactionTimeouts?: ServerTimeouts;
 }
@@ -19,7 +21,9 @@ export function guardQueryRunner(runner: QueryRunner, guard: QueryRunnerGuard): 
     // A transaction must be able to end, or its connection would go back to the pool inside it.
     if (!sql.startsWith("ROLLBACK")) guard.assertUsable();
     try {
-      return await query(withTimeouts(sql, guard.transactionTimeouts), ...rest);
+      const result = await query(withTimeouts(sql, guard.transactionTimeouts), ...rest);
+      if (sql === "COMMIT" || (!runner.isTransactionActive && WRITES.test(sql))) guard.onWrite();
+      return result;
     } catch (error) {
       hideValues(error);
       if (endsSession(error)) await closeConnection(runner);
@@ -41,6 +45,8 @@ async function closeConnection(runner: QueryRunner): Promise<void> {
   const connection = (await runner.connect()) as pg.PoolClient & pg.Client;
   void connection.end().catch(() => {});
 }
+
+const WRITES = /^\s*(insert|update|delete)\b/i;
 
 /** `START TRANSACTION` and its limits go in one message, so they cost no round trip. */
 function withTimeouts(sql: string, timeouts: ServerTimeouts | undefined): string {

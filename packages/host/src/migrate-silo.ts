@@ -1,16 +1,20 @@
 import { type AppliedMigration, type MigrationSet, migrate, readMigrations } from "@cellway/database";
+import { outboxMigrations } from "@cellway/outbox";
 import { isLocalTo, type Silo } from "@cellway/silo";
 import type { ServiceModule } from "./module.js";
 
-/** The migrations of modules, in the order of the modules. */
+/** The migrations of modules, in the order of the modules, after those of their sides' outboxes. */
 export async function migrationSetsOf(modules: readonly ServiceModule[]): Promise<MigrationSet[]> {
-  return Promise.all(
+  const sides = [...new Set(modules.map((module) => module.localMode))];
+  const outboxes = await Promise.all(sides.map(outboxMigrations));
+  const services = await Promise.all(
     modules.map(async (module) => ({
       service: module.name,
       localMode: module.localMode,
       migrations: await readMigrations(module.migrations),
     })),
   );
+  return [...outboxes, ...services];
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DescService } from "@bufbuild/protobuf";
 import type { EntityClass, SiloDatabase } from "@cellway/database";
+import type { Outbox, OutboxReceiver, OutboxSource } from "@cellway/outbox";
 import type { CellResolver, RpcRuntime } from "@cellway/rpc";
 import type { LocalMode, Silo, Topology } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
@@ -14,6 +15,8 @@ export interface ServiceContext {
   readonly database: SiloDatabase;
   /** Clients of every service, wherever it runs. */
   readonly rpc: Pick<RpcRuntime, "client">;
+  /** What this side tells the other: `flush` waits until it has been told. */
+  readonly outbox: Pick<Outbox, "flush">;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Now, in milliseconds since the epoch. */
@@ -63,8 +66,12 @@ export interface ServiceModule {
   readonly contracts: (context: ServiceContext) => readonly ServedContract[];
   readonly tasks: readonly TaskDefinition[];
   readonly routes: readonly RouteDefinition[];
+  /** What it tells the other side: replicated tables, messages by hand. */
+  readonly sends?: readonly OutboxSource[];
+  /** What it takes over from the other side. */
+  readonly receives?: (context: ServiceContext) => readonly OutboxReceiver[];
   /** Control's directory only: how this silo finds the cell of an organization. */
-  readonly createResolver?: (context: Pick<ServiceContext, "silo" | "topology" | "database" | "now">) => CellResolver;
+  readonly createResolver?: (context: Omit<ServiceContext, "rpc" | "outbox">) => CellResolver;
   /** Control's directory only: the cells as they are now, name to RPC origin, for `/readyz`. */
   readonly listPeers?: (context: ServiceContext) => Promise<ReadonlyMap<string, string>>;
   /**
@@ -72,6 +79,8 @@ export interface ServiceModule {
    * pending it may fail, and is tried again.
    */
   readonly prepare?: (context: ServiceContext) => Promise<void>;
+  /** Once, when the silo begins to stop: ends calls that would go on until their deadline. Must not throw. */
+  readonly leave?: (context: ServiceContext) => void;
   /**
    * Once, when the silo stops, after its calls and tasks and before its tables go: ends what runs behind them. Must not
    * take long; it may come before {@link prepare} has succeeded.

@@ -1,11 +1,11 @@
 import { type MigrationSet, openDatabase, pendingMigrations, type SiloDatabase } from "@cellway/database";
+import { findUntracked, type Outbox } from "@cellway/outbox";
 import {
   type CellResolver,
   createRpcRuntime,
   type KeyRing,
   type MethodSwitch,
   type Network,
-  type NetworkListener,
   type ReflectionAccess,
   type RpcLimits,
   type RpcRuntime,
@@ -13,11 +13,13 @@ import {
 import { isLocalTo, type LocalMode, type Silo, type Topology } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
 import { translateDatabaseError } from "./database-errors.js";
-import { type HttpServer, type MountedRoute, startHttpServer } from "./http-server.js";
-import { type Preparation, prepareModules, stopModules, waitAtMost } from "./lifecycle.js";
+import { type MountedRoute, startHttpServer } from "./http-server.js";
+import { prepareModules, stopModules } from "./lifecycle.js";
 import { migrationSetsOf } from "./migrate-silo.js";
 import type { ServiceContext, ServiceModule } from "./module.js";
+import { createOutboxes, serveInbox, sourcesOf } from "./outboxes.js";
 import { createReadiness, type Readiness, type SchemaCheck } from "./readiness.js";
+import { createStop, DEFAULT_GRACE_MS, stopAll } from "./stop-silo.js";
 import { createTaskRunner, type TaskRunner } from "./tasks.js";
 
 /** What a silo is told. */
@@ -53,13 +55,13 @@ export interface RunningSilo {
   readonly rpcAddress: string;
   readonly httpAddress: string;
   readonly tasks: Pick<TaskRunner, "runNow">;
+  /** What one side tells the other; throws when this silo does not have it. */
+  outbox(localMode: LocalMode): Outbox;
   /** The tables of one side; throws when this silo does not have it. */
   database(localMode: LocalMode): SiloDatabase;
   /** Finishes what is under way, for at most `graceMs` (default 3,000), and lets go of everything. Safe to call twice. */
   stop(options?: { graceMs?: number }): Promise<void>;
 }
-
-const DEFAULT_GRACE_MS = 3_000;
 
 /**
  * Starts a silo with those of `modules` that are local to it. Fails, leaving nothing open, when the database cannot
@@ -84,10 +86,11 @@ async function openSilo(
   const databases = await openDatabases(config, local, undo);
   const schema = await createSchemaChecks(local, databases);
   let isReady = false;
-  const rpc = createRuntime(config, createSiloResolver(config, local, databases), () => isReady);
-  const contexts = new Map(
-    local.map((module) => [module, createContext(config, need(databases, module.localMode), rpc)]),
-  );
+  const resolver = createSiloResolver(config, local, databases);
+  const rpc = createRuntime(config, resolver, () => isReady);
+  const outboxes = createOutboxes(config, local, databases, rpc);
+  undo.push(() => stopAll(outboxes.values()));
+  const contexts = createContexts(config, local, { databases, outboxes, rpc });
   undo.push(() => stopModules(config.silo, contexts, DEFAULT_GRACE_MS));
   const tasks = createTaskRunner(config);
   const preparation = await prepareModules(config, contexts, schema);
@@ -96,10 +99,8 @@ async function openSilo(
     listPeers: createPeerList(config, contexts),
     isPrepared: () => preparation.isDone(),
   });
-  for (const [module, context] of contexts) {
-    for (const contract of module.contracts(context)) rpc.serve(contract.service, contract.implementation);
-    for (const task of module.tasks) tasks.register(task, context);
-  }
+  for (const [module, context] of contexts) for (const task of module.tasks) tasks.register(task, context);
+  serveContracts(config, rpc, contexts, resolver);
   const listener = await config.network.listen(config.rpcListen, rpc.endpoint());
   undo.push(() => listener.close({ graceMs: 0 }));
   const http = await startHttpServer({
@@ -111,6 +112,7 @@ async function openSilo(
   undo.push(() => http.close());
   preparation.whenDone(() => {
     tasks.start();
+    for (const outbox of outboxes.values()) outbox.start();
     isReady = true;
     config.logger.info(
       { rpc: listener.address, http: http.address, services: local.map((module) => module.name) },
@@ -123,8 +125,9 @@ async function openSilo(
     rpcAddress: listener.address,
     httpAddress: http.address,
     tasks,
+    outbox: (localMode) => need(outboxes, localMode),
     database: (localMode) => need(databases, localMode),
-    stop: createStop(config, { readiness, preparation, tasks, listener, http, contexts, databases }, () => {
+    stop: createStop(config, { readiness, preparation, tasks, listener, http, contexts, databases, outboxes }, () => {
       isReady = false;
     }),
   };
@@ -158,11 +161,12 @@ async function createSchemaChecks(
   databases: ReadonlyMap<LocalMode, SiloDatabase>,
 ): Promise<SchemaCheck[]> {
   const sets = await migrationSetsOf(local);
-  return [...databases].map(([localMode, database]) => () => {
-    return findPendingNames(
-      database,
-      sets.filter((set) => set.localMode === localMode),
-    );
+  return [...databases].map(([localMode, database]) => async () => {
+    const own = sets.filter((set) => set.localMode === localMode);
+    return [
+      ...(await findPendingNames(database, own)),
+      ...(await findUntracked(database, localMode, sourcesOf(local, localMode))),
+    ];
   });
 }
 
@@ -211,6 +215,8 @@ function createSiloResolver(
     silo: config.silo,
     topology: config.topology,
     database: need(databases, owner.localMode),
+    logger: config.logger,
+    metrics: config.metrics,
     now: config.now ?? Date.now,
   });
 }
@@ -234,16 +240,38 @@ function createRuntime(config: SiloConfig, resolver: CellResolver | undefined, i
   });
 }
 
-function createContext(config: SiloConfig, database: SiloDatabase, rpc: RpcRuntime): ServiceContext {
-  return {
+function createContexts(
+  config: SiloConfig,
+  local: readonly ServiceModule[],
+  parts: { databases: ReadonlyMap<LocalMode, SiloDatabase>; outboxes: ReadonlyMap<LocalMode, Outbox>; rpc: RpcRuntime },
+): Map<ServiceModule, ServiceContext> {
+  const toContext = (module: ServiceModule): ServiceContext => ({
     silo: config.silo,
     topology: config.topology,
-    database,
-    rpc,
+    database: need(parts.databases, module.localMode),
+    outbox: need(parts.outboxes, module.localMode),
+    rpc: parts.rpc,
     logger: config.logger,
     metrics: config.metrics,
     now: config.now ?? Date.now,
-  };
+  });
+  return new Map(local.map((module) => [module, toContext(module)]));
+}
+
+/** The contracts of the modules, and the inbox of each side. */
+function serveContracts(
+  config: SiloConfig,
+  rpc: RpcRuntime,
+  contexts: ReadonlyMap<ServiceModule, ServiceContext>,
+  resolver: CellResolver | undefined,
+): void {
+  for (const [module, context] of contexts) {
+    for (const contract of module.contracts(context)) rpc.serve(contract.service, contract.implementation);
+  }
+  for (const localMode of new Set([...contexts.keys()].map((module) => module.localMode))) {
+    const inbox = serveInbox(config, localMode, contexts, resolver);
+    rpc.serve(inbox.service, inbox.implementation);
+  }
 }
 
 /** Routes of all modules: those of the other side too, so that a request for one is told apart from nonsense. */
@@ -254,43 +282,8 @@ function mountRoutes(
   return modules.flatMap((module) => module.routes.map((route) => ({ route, context: contexts.get(module) })));
 }
 
-function createStop(
-  config: SiloConfig,
-  parts: {
-    readiness: Readiness;
-    preparation: Preparation;
-    tasks: TaskRunner;
-    listener: NetworkListener;
-    http: HttpServer;
-    contexts: ReadonlyMap<ServiceModule, ServiceContext>;
-    databases: ReadonlyMap<LocalMode, SiloDatabase>;
-  },
-  onStopping: () => void,
-): RunningSilo["stop"] {
-  let stopped: Promise<void> | undefined;
-  const stop = async (graceMs: number) => {
-    onStopping();
-    parts.readiness.stop();
-    const outcomes = await Promise.allSettled([
-      parts.listener.close({ graceMs }),
-      parts.tasks.stop(graceMs),
-      waitAtMost(graceMs, parts.preparation.stop()),
-    ]);
-    outcomes.push(...(await Promise.allSettled([stopModules(config.silo, parts.contexts, graceMs)])));
-    outcomes.push(...(await Promise.allSettled([parts.http.close()])));
-    outcomes.push(...(await Promise.allSettled([...parts.databases.values()].map((database) => database.destroy()))));
-    const failure = outcomes.find((outcome) => outcome.status === "rejected");
-    if (failure !== undefined) throw failure.reason;
-    config.logger.info("the silo has stopped");
-  };
-  return (options) => {
-    stopped ??= stop(options?.graceMs ?? DEFAULT_GRACE_MS);
-    return stopped;
-  };
-}
-
-function need(databases: ReadonlyMap<LocalMode, SiloDatabase>, localMode: LocalMode): SiloDatabase {
-  const database = databases.get(localMode);
-  if (database === undefined) throw new Error(`This silo has no ${localMode.toLowerCase()} tables.`);
-  return database;
+function need<T>(sides: ReadonlyMap<LocalMode, T>, localMode: LocalMode): T {
+  const side = sides.get(localMode);
+  if (side === undefined) throw new Error(`This silo has no ${localMode.toLowerCase()} tables.`);
+  return side;
 }

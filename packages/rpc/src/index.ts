@@ -47,3 +47,4 @@ export {
   type SigningKey,
 } from "./signing/keys.js";
 export { mintToken, TOKEN_SCHEME, TOKEN_TTL_MAX_MS, type TokenClaims } from "./signing/token.js";
+export { createContractValidator } from "./validation.js";

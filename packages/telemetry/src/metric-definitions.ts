@@ -69,6 +69,97 @@ export const METRIC_DEFINITIONS = {
     help: "Nonces remembered against replay.",
     labels: [],
   },
+  cellway_locator_routes: {
+    type: "gauge",
+    help: "Organizations whose route is in memory.",
+    labels: [],
+  },
+  cellway_locator_memory_bytes: {
+    type: "gauge",
+    help: "Memory that routes take, unused reserves included.",
+    labels: [],
+  },
+  cellway_locator_age_seconds: {
+    type: "gauge",
+    help: "How old what the locator knows is: everything that was committed before is known. By control's clock.",
+    labels: [],
+  },
+  cellway_locator_lookups_total: {
+    type: "counter",
+    help: "Routes looked up, by how they were found: `memory`, `question` (control was asked), `absent` (control was asked, and there is none), `absence` (remembered), `failed` (control does not answer), `refused` (too many questions).",
+    labels: ["outcome"],
+  },
+  cellway_locator_reconnects_total: {
+    type: "counter",
+    help: "Ends of the route feed: `ended` (in order), `silent` (no heartbeat), `too_slow`, `unavailable`, `error`.",
+    labels: ["why"],
+  },
+  cellway_locator_snapshots_total: {
+    type: "counter",
+    help: "Snapshots of all routes that were begun, because the feed could not be gone on from.",
+    labels: [],
+  },
+  cellway_locator_disk_copy_age_seconds: {
+    type: "gauge",
+    help: "How old the copy of routes on disk is: everything that was committed before is in it. By control's clock.",
+    labels: [],
+  },
+  cellway_locator_disk_copy_bytes: {
+    type: "gauge",
+    help: "Size of the copy of routes on disk.",
+    labels: [],
+  },
+  cellway_locator_disk_writes_total: {
+    type: "counter",
+    help: "Copies of routes written to disk, by outcome (`ok`, `failed`).",
+    labels: ["outcome"],
+  },
+  cellway_locator_disk_loads_total: {
+    type: "counter",
+    help: "Copies of routes read at a start, by outcome: `ok`, `missing`, `refused` (damaged, or of other localities), `failed`.",
+    labels: ["outcome"],
+  },
+  cellway_route_feed_watchers: {
+    type: "gauge",
+    help: "Streams of the route feed that are open.",
+    labels: [],
+  },
+  cellway_route_feed_watchers_ended_total: {
+    type: "counter",
+    help: "Streams of the route feed that ended: `done` (in order), `gone` (the consumer left), `too_slow`, `stopped`.",
+    labels: ["why"],
+  },
+  cellway_route_feed_changes_total: {
+    type: "counter",
+    help: "Changes of routes that were read from the log.",
+    labels: [],
+  },
+  cellway_route_feed_missing_ids: {
+    type: "gauge",
+    help: "Changes that may still appear before the newest, because their transaction has not ended.",
+    labels: [],
+  },
+  cellway_outbox_delivered_total: {
+    type: "counter",
+    help: "Messages that the other side has taken from this outbox. `category` is the message's full name.",
+    labels: ["destination", "category"],
+  },
+  cellway_outbox_failed_total: {
+    type: "counter",
+    help: "Deliveries of messages that failed or took too long; they are repeated.",
+    labels: ["destination", "category"],
+  },
+  cellway_outbox_parked_total: {
+    type: "counter",
+    help: "Messages that failed too often and wait for an operator.",
+    labels: ["destination", "category"],
+  },
+  cellway_outbox_lag_seconds: {
+    type: "histogram",
+    help: "Time from the change to its delivery.",
+    labels: ["destination", "category"],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600],
+  },
   cellway_task_runs_total: {
     type: "counter",
     help: "Runs of periodic tasks, by outcome (`ok`, `error`).",

@@ -7,7 +7,7 @@
 
 import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Duration, MethodOptions as MethodOptions$1, ServiceOptions as ServiceOptions$1 } from "@bufbuild/protobuf/wkt";
+import type { Duration, MessageOptions, MethodOptions as MethodOptions$1, ServiceOptions as ServiceOptions$1 } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file cellway/contract/v1/options.proto.
@@ -152,6 +152,56 @@ export declare type MethodOptions = Message<"cellway.contract.v1.MethodOptions">
 export declare const MethodOptionsSchema: GenMessage<MethodOptions>;
 
 /**
+ * Makes a message the content of an outbox category: what one silo tells the other side of an object, in order and at
+ * least once. A message without content says that the object is gone.
+ *
+ * @generated from message cellway.contract.v1.OutboxOptions
+ */
+export declare type OutboxOptions = Message<"cellway.contract.v1.OutboxOptions"> & {
+  /**
+   * Stands in the rows of outboxes. Unique, and never used again for another message.
+   *
+   * @generated from field: int32 category = 1;
+   */
+  category: number;
+
+  /**
+   * The side that sends it.
+   *
+   * @generated from field: cellway.contract.v1.SiloMode sent_by = 2;
+   */
+  sentBy: SiloMode;
+
+  /**
+   * What its shard is.
+   *
+   * @generated from field: cellway.contract.v1.OutboxScope scope = 3;
+   */
+  scope: OutboxScope;
+
+  /**
+   * A category of the same scope and sender with which it shares its order. Unset: an order of its own, so that neither
+   * waits for a failure of another.
+   *
+   * @generated from field: int32 ordered_with = 4;
+   */
+  orderedWith: number;
+
+  /**
+   * Failed deliveries after which a message is parked, with its error, for an operator. Default 12: about ten minutes.
+   *
+   * @generated from field: int32 attempts_max = 5;
+   */
+  attemptsMax: number;
+};
+
+/**
+ * Describes the message cellway.contract.v1.OutboxOptions.
+ * Use `create(OutboxOptionsSchema)` to create a new message.
+ */
+export declare const OutboxOptionsSchema: GenMessage<OutboxOptions>;
+
+/**
  * The silo in which a service's implementation runs. The other side calls it remotely.
  *
  * @generated from enum cellway.contract.v1.SiloMode
@@ -216,6 +266,53 @@ export enum Caller {
  * Describes the enum cellway.contract.v1.Caller.
  */
 export declare const CallerSchema: GenEnum<Caller>;
+
+/**
+ * What the shard of an outbox category is: messages of one shard are delivered in order.
+ *
+ * @generated from enum cellway.contract.v1.OutboxScope
+ */
+export enum OutboxScope {
+  /**
+   * Never valid in a contract.
+   *
+   * @generated from enum value: OUTBOX_SCOPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The shard is an organization's id. A cell may send for its own organizations only.
+   *
+   * @generated from enum value: OUTBOX_SCOPE_ORGANIZATION = 1;
+   */
+  ORGANIZATION = 1,
+
+  /**
+   * The shard is a user's id.
+   *
+   * @generated from enum value: OUTBOX_SCOPE_USER = 2;
+   */
+  USER = 2,
+
+  /**
+   * The shard is an integration's id.
+   *
+   * @generated from enum value: OUTBOX_SCOPE_INTEGRATION = 3;
+   */
+  INTEGRATION = 3,
+}
+
+/**
+ * Describes the enum cellway.contract.v1.OutboxScope.
+ */
+export declare const OutboxScopeSchema: GenEnum<OutboxScope>;
+
+/**
+ * The message is the content of an outbox category.
+ *
+ * @generated from extension: cellway.contract.v1.OutboxOptions outbox = 50001;
+ */
+export declare const outbox: GenExtension<MessageOptions, OutboxOptions>;
 
 /**
  * Where the service runs.

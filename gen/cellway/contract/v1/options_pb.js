@@ -12,7 +12,7 @@ import { file_google_protobuf_descriptor, file_google_protobuf_duration } from "
  * Describes the file cellway/contract/v1/options.proto.
  */
 export const file_cellway_contract_v1_options = /*@__PURE__*/
-  fileDesc("CiFjZWxsd2F5L2NvbnRyYWN0L3YxL29wdGlvbnMucHJvdG8SE2NlbGx3YXkuY29udHJhY3QudjEirQEKCFJlc29sdmVyEh4KFGJ5X29yZ2FuaXphdGlvbl9zbHVnGAEgASgJSAASHAoSYnlfb3JnYW5pemF0aW9uX2lkGAIgASgJSAASFgoMYnlfY2VsbF9uYW1lGAMgASgJSAASJgocYnlfb3JnYW5pemF0aW9uX2lkX2F0dHJpYnV0ZRgEIAEoCUgAEh0KE3NpbmdsZV9vcmdhbml6YXRpb24YBSABKAhIAEIECgJieSJQCg5TZXJ2aWNlT3B0aW9ucxILCgNrZXkYASABKAkSMQoKbG9jYWxfbW9kZRgCIAEoDjIdLmNlbGx3YXkuY29udHJhY3QudjEuU2lsb01vZGUi3wEKDU1ldGhvZE9wdGlvbnMSLgoHcmVzb2x2ZRgBIAEoCzIdLmNlbGx3YXkuY29udHJhY3QudjEuUmVzb2x2ZXISGgoSYWJzZW50X2lmX3VubWFwcGVkGAIgASgIEjQKD2FsbG93ZWRfY2FsbGVycxgDIAMoDjIbLmNlbGx3YXkuY29udHJhY3QudjEuQ2FsbGVyEioKB3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIAoYY2FsbGVyX293bnNfb3JnYW5pemF0aW9uGAUgASgJKlAKCFNpbG9Nb2RlEhkKFVNJTE9fTU9ERV9VTlNQRUNJRklFRBAAEhUKEVNJTE9fTU9ERV9DT05UUk9MEAESEgoOU0lMT19NT0RFX0NFTEwQAipFCgZDYWxsZXISFgoSQ0FMTEVSX1VOU1BFQ0lGSUVEEAASEgoOQ0FMTEVSX0NPTlRST0wQARIPCgtDQUxMRVJfQ0VMTBACOmAKB3NlcnZpY2USHy5nb29nbGUucHJvdG9idWYuU2VydmljZU9wdGlvbnMY0YYDIAEoCzIjLmNlbGx3YXkuY29udHJhY3QudjEuU2VydmljZU9wdGlvbnNSB3NlcnZpY2U6XAoGbWV0aG9kEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0YYDIAEoCzIiLmNlbGx3YXkuY29udHJhY3QudjEuTWV0aG9kT3B0aW9uc1IGbWV0aG9kYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("CiFjZWxsd2F5L2NvbnRyYWN0L3YxL29wdGlvbnMucHJvdG8SE2NlbGx3YXkuY29udHJhY3QudjEirQEKCFJlc29sdmVyEh4KFGJ5X29yZ2FuaXphdGlvbl9zbHVnGAEgASgJSAASHAoSYnlfb3JnYW5pemF0aW9uX2lkGAIgASgJSAASFgoMYnlfY2VsbF9uYW1lGAMgASgJSAASJgocYnlfb3JnYW5pemF0aW9uX2lkX2F0dHJpYnV0ZRgEIAEoCUgAEh0KE3NpbmdsZV9vcmdhbml6YXRpb24YBSABKAhIAEIECgJieSJQCg5TZXJ2aWNlT3B0aW9ucxILCgNrZXkYASABKAkSMQoKbG9jYWxfbW9kZRgCIAEoDjIdLmNlbGx3YXkuY29udHJhY3QudjEuU2lsb01vZGUi3wEKDU1ldGhvZE9wdGlvbnMSLgoHcmVzb2x2ZRgBIAEoCzIdLmNlbGx3YXkuY29udHJhY3QudjEuUmVzb2x2ZXISGgoSYWJzZW50X2lmX3VubWFwcGVkGAIgASgIEjQKD2FsbG93ZWRfY2FsbGVycxgDIAMoDjIbLmNlbGx3YXkuY29udHJhY3QudjEuQ2FsbGVyEioKB3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIAoYY2FsbGVyX293bnNfb3JnYW5pemF0aW9uGAUgASgJIq4BCg1PdXRib3hPcHRpb25zEhAKCGNhdGVnb3J5GAEgASgFEi4KB3NlbnRfYnkYAiABKA4yHS5jZWxsd2F5LmNvbnRyYWN0LnYxLlNpbG9Nb2RlEi8KBXNjb3BlGAMgASgOMiAuY2VsbHdheS5jb250cmFjdC52MS5PdXRib3hTY29wZRIUCgxvcmRlcmVkX3dpdGgYBCABKAUSFAoMYXR0ZW1wdHNfbWF4GAUgASgFKlAKCFNpbG9Nb2RlEhkKFVNJTE9fTU9ERV9VTlNQRUNJRklFRBAAEhUKEVNJTE9fTU9ERV9DT05UUk9MEAESEgoOU0lMT19NT0RFX0NFTEwQAipFCgZDYWxsZXISFgoSQ0FMTEVSX1VOU1BFQ0lGSUVEEAASEgoOQ0FMTEVSX0NPTlRST0wQARIPCgtDQUxMRVJfQ0VMTBACKn8KC091dGJveFNjb3BlEhwKGE9VVEJPWF9TQ09QRV9VTlNQRUNJRklFRBAAEh0KGU9VVEJPWF9TQ09QRV9PUkdBTklaQVRJT04QARIVChFPVVRCT1hfU0NPUEVfVVNFUhACEhwKGE9VVEJPWF9TQ09QRV9JTlRFR1JBVElPThADOl0KBm91dGJveBIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxjRhgMgASgLMiIuY2VsbHdheS5jb250cmFjdC52MS5PdXRib3hPcHRpb25zUgZvdXRib3g6YAoHc2VydmljZRIfLmdvb2dsZS5wcm90b2J1Zi5TZXJ2aWNlT3B0aW9ucxjRhgMgASgLMiMuY2VsbHdheS5jb250cmFjdC52MS5TZXJ2aWNlT3B0aW9uc1IHc2VydmljZTpcCgZtZXRob2QSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgLMiIuY2VsbHdheS5jb250cmFjdC52MS5NZXRob2RPcHRpb25zUgZtZXRob2RiBnByb3RvMw", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * Describes the message cellway.contract.v1.Resolver.
@@ -34,6 +34,13 @@ export const ServiceOptionsSchema = /*@__PURE__*/
  */
 export const MethodOptionsSchema = /*@__PURE__*/
   messageDesc(file_cellway_contract_v1_options, 2);
+
+/**
+ * Describes the message cellway.contract.v1.OutboxOptions.
+ * Use `create(OutboxOptionsSchema)` to create a new message.
+ */
+export const OutboxOptionsSchema = /*@__PURE__*/
+  messageDesc(file_cellway_contract_v1_options, 3);
 
 /**
  * Describes the enum cellway.contract.v1.SiloMode.
@@ -64,12 +71,34 @@ export const Caller = /*@__PURE__*/
   tsEnum(CallerSchema);
 
 /**
+ * Describes the enum cellway.contract.v1.OutboxScope.
+ */
+export const OutboxScopeSchema = /*@__PURE__*/
+  enumDesc(file_cellway_contract_v1_options, 2);
+
+/**
+ * What the shard of an outbox category is: messages of one shard are delivered in order.
+ *
+ * @generated from enum cellway.contract.v1.OutboxScope
+ */
+export const OutboxScope = /*@__PURE__*/
+  tsEnum(OutboxScopeSchema);
+
+/**
+ * The message is the content of an outbox category.
+ *
+ * @generated from extension: cellway.contract.v1.OutboxOptions outbox = 50001;
+ */
+export const outbox = /*@__PURE__*/
+  extDesc(file_cellway_contract_v1_options, 0);
+
+/**
  * Where the service runs.
  *
  * @generated from extension: cellway.contract.v1.ServiceOptions service = 50001;
  */
 export const service = /*@__PURE__*/
-  extDesc(file_cellway_contract_v1_options, 0);
+  extDesc(file_cellway_contract_v1_options, 1);
 
 /**
  * How a call of the method is routed and who may make it.
@@ -77,5 +106,5 @@ export const service = /*@__PURE__*/
  * @generated from extension: cellway.contract.v1.MethodOptions method = 50001;
  */
 export const method = /*@__PURE__*/
-  extDesc(file_cellway_contract_v1_options, 1);
+  extDesc(file_cellway_contract_v1_options, 2);
 

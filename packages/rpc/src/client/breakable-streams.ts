@@ -30,6 +30,8 @@ function createBreakable(messages: AsyncIterable<unknown>, controller: AbortCont
         next: () => iterator.next(),
         async return(value?: unknown) {
           controller.abort();
+          // connect-es gives the deadline's timer up when it is asked for more, and not before.
+          void iterator.next().catch(() => undefined);
           return { done: true, value };
         },
       };

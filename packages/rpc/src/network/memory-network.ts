@@ -100,7 +100,7 @@ async function enterEndpoint(
       body = createAsyncIterable<Uint8Array>([]),
       trailer = new Headers(),
     } = response;
-    return { status, header, body: readUntilGone(body, caller), trailer };
+    return { status, header, body: readUntilGone(endWhenGone(body, caller.signal), caller), trailer };
   } catch (error) {
     caller.release();
     throw error;
@@ -171,6 +171,13 @@ function createCallerSignal(signal: AbortSignal | undefined) {
   if (signal?.aborted === true) leave();
   else signal?.addEventListener("abort", leave, { once: true });
   return { signal: controller.signal, leave, release: () => signal?.removeEventListener("abort", leave) };
+}
+
+/** The response's body, which is told when its reader has gone in the middle: nobody would ask it for more. */
+function endWhenGone(body: AsyncIterable<Uint8Array>, gone: AbortSignal): AsyncIterable<Uint8Array> {
+  const iterator = body[Symbol.asyncIterator]();
+  gone.addEventListener("abort", () => void iterator.return?.().catch(() => undefined), { once: true });
+  return { [Symbol.asyncIterator]: () => iterator };
 }
 
 /** The response's body. A reader that stops early has gone; one that has read everything no longer can. */

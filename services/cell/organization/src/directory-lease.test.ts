@@ -34,6 +34,7 @@ function createOtherProcess(): DirectoryUpdates {
     logger,
     topology: fleet.topology,
     database: database(),
+    outbox: fleet.cell("us1").outbox("CELL"),
     now: Date.now,
   };
   return new DirectoryUpdates(context);

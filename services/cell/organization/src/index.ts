@@ -12,6 +12,7 @@ import { ProjectRow } from "./entities/project.js";
 import { ProjectKeyRow } from "./entities/project-key.js";
 import { TeamRow } from "./entities/team.js";
 import { TeamMemberRow } from "./entities/team-member.js";
+import { projectKeys } from "./outbox/project-keys.js";
 import { createOrganizationRpc } from "./rpc/index.js";
 import { drainDirectoryUpdates } from "./tasks/drain-directory-updates.js";
 import { dropExpiredSlugAliases } from "./tasks/drop-expired-aliases.js";
@@ -38,5 +39,6 @@ export const organizationModule: ServiceModule = {
   contracts: (context) => [implementContract(OrganizationService, createOrganizationRpc(context))],
   tasks: [drainDirectoryUpdates, purgeDeleted, dropExpiredSlugAliases],
   routes: [],
+  sends: [projectKeys],
   stop: (context) => directoryUpdatesOf(context).stop(),
 };

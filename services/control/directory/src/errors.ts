@@ -93,6 +93,30 @@ export function createSlugMismatchError(organizationId: string, slug: string): C
   );
 }
 
+/** ABORTED / WATCHER_TOO_SLOW: go on with the last cursor. */
+export function createTooSlowError(): ConnectError {
+  return createRpcError(
+    Code.Aborted,
+    "WATCHER_TOO_SLOW",
+    "Too many changes wait for this consumer; go on with the last cursor.",
+  );
+}
+
+/** UNAVAILABLE / ROUTE_FEED_STOPPED: this process stops; go on with the last cursor, at another one. */
+export function createFeedStoppedError(): ConnectError {
+  return createRpcError(Code.Unavailable, "ROUTE_FEED_STOPPED", "The route feed of this process stops.");
+}
+
+/** ALREADY_EXISTS / PUBLIC_KEY_TAKEN: two projects have the same public key. */
+export function createPublicKeyTakenError(projectKeyId: string, cause: unknown): ConnectError {
+  return createRpcError(
+    Code.AlreadyExists,
+    "PUBLIC_KEY_TAKEN",
+    `The public key of project key ${projectKeyId} is that of another project.`,
+    { metadata: { project_key_id: projectKeyId }, cause },
+  );
+}
+
 /** NOT_FOUND / ORGANIZATION_NOT_FOUND: no organization of this id is mapped. */
 export function createOrganizationNotFoundError(organizationId: string): ConnectError {
   return createRpcError(Code.NotFound, "ORGANIZATION_NOT_FOUND", `There is no organization ${organizationId}.`, {

@@ -1,4 +1,5 @@
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
+import { RouteFeedService } from "@cellway/gen/cellway/directory/v1/route_feed";
 import { implementContract, type ServiceModule } from "@cellway/host";
 import { CellRow } from "./entities/cell.js";
 import { LocalityRow } from "./entities/locality.js";
@@ -6,14 +7,19 @@ import { OrganizationMappingRow } from "./entities/organization-mapping.js";
 import { OrganizationMemberMappingRow } from "./entities/organization-member-mapping.js";
 import { OrganizationRename } from "./entities/organization-rename.js";
 import { OrganizationSlugReservation } from "./entities/organization-slug-reservation.js";
+import { ProjectKeyMappingRow } from "./entities/project-key-mapping.js";
 import { ProvisionRequest } from "./entities/provision-request.js";
 import { RemovedCellRow } from "./entities/removed-cell.js";
 import { RemovedLocalityRow } from "./entities/removed-locality.js";
+import { controlRoutesOf } from "./feed/control-routes.js";
+import { pruneRouteLog } from "./feed/prune-route-log.js";
+import { takeProjectKeys } from "./outbox/project-keys.js";
 import { Provisioner } from "./provisioning/provisioner.js";
 import { dropExpiredAliases } from "./renaming/drop-expired-aliases.js";
 import { Renamer } from "./renaming/renamer.js";
 import { createDirectoryResolver } from "./resolver.js";
 import { createDirectoryRpc } from "./rpc/index.js";
+import { watchRoutes } from "./rpc/watch-routes.js";
 import { seedTopology } from "./store/seed-topology.js";
 import { listCells } from "./store/topology.js";
 
@@ -29,17 +35,27 @@ export const directoryModule: ServiceModule = {
     OrganizationMemberMappingRow,
     OrganizationRename,
     ProvisionRequest,
+    ProjectKeyMappingRow,
     RemovedCellRow,
     RemovedLocalityRow,
   ],
   migrations: new URL("../migrations/", import.meta.url),
-  contracts: (context) => [implementContract(DirectoryService, createDirectoryRpc(context))],
+  contracts: (context) => [
+    implementContract(DirectoryService, createDirectoryRpc(context)),
+    implementContract(RouteFeedService, { watchRoutes: watchRoutes(context) }),
+  ],
   tasks: [
     {
       name: "directory.sweep-provisioning",
       localMode: "CONTROL",
       intervalMs: 5_000,
       run: (context) => new Provisioner(context).sweep(),
+    },
+    {
+      name: "directory.prune-route-log",
+      localMode: "CONTROL",
+      intervalMs: 60_000,
+      run: pruneRouteLog,
     },
     {
       name: "directory.sweep-renames",
@@ -55,7 +71,14 @@ export const directoryModule: ServiceModule = {
     },
   ],
   routes: [],
-  createResolver: ({ database }) => createDirectoryResolver(database),
+  receives: (context) => [takeProjectKeys(context)],
+  createResolver: createDirectoryResolver,
   listPeers: async ({ database }) => new Map((await listCells(database)).map((cell) => [cell.name, cell.rpcAddress])),
-  prepare: seedTopology,
+  async prepare(context) {
+    await seedTopology(context);
+    controlRoutesOf(context).start();
+  },
+  // The streams of the route feed would keep the silo from stopping.
+  leave: (context) => controlRoutesOf(context).feed.end(),
+  stop: (context) => controlRoutesOf(context).stop(),
 };

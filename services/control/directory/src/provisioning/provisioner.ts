@@ -16,6 +16,7 @@ import {
   createRequestIdReusedError,
   createSlugTakenError,
 } from "../errors.js";
+import { controlRoutesOf } from "../feed/control-routes.js";
 import { assertSlugAllowed } from "../slug-rules.js";
 import { insertMapping, upsertMemberMappings } from "../store/organization-mapping.js";
 import {
@@ -32,7 +33,6 @@ import {
   takeOver,
   withRequestLock,
 } from "../store/provision-request.js";
-import { forgetRoutes } from "../store/route-cache.js";
 import { type Answer, fingerprintOf, isRefusedByCell, toAnswer } from "./outcome.js";
 import { placeOrganization } from "./placement.js";
 
@@ -131,7 +131,7 @@ export class Provisioner {
       throw await this.undo(request, error);
     }
     if (!(await this.map(request, created, req.ownerUserId))) throw createInProgressError(request.requestId);
-    forgetRoutes(this.context.database, request);
+    await controlRoutesOf(this.context).catchUp();
     await this.confirm(request).catch((error: unknown) => {
       this.context.logger.warn(
         { request_id: request.requestId, err: error },

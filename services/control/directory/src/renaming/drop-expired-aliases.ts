@@ -1,6 +1,5 @@
 import type { ServiceContext } from "@cellway/host";
 import { dropAlias, findExpiredAliases, lockMapping } from "../store/organization-rename.js";
-import { forgetRoutes } from "../store/route-cache.js";
 
 /** Aliases that one run gives up. */
 const ALIASES_MAX = 1_000;
@@ -14,6 +13,5 @@ export async function dropExpiredAliases(context: ServiceContext): Promise<void>
       await lockMapping(manager, alias.organizationId);
       await dropAlias(manager, alias, now);
     });
-    forgetRoutes(database, alias);
   }
 }

@@ -6,7 +6,7 @@ import { CellRow } from "../entities/cell.js";
 import { LocalityRow } from "../entities/locality.js";
 import { RemovedCellRow } from "../entities/removed-cell.js";
 import { createCellInUseError, createCellNotEmptyError } from "../errors.js";
-import { forgetAllRoutes } from "../store/route-cache.js";
+import { controlRoutesOf } from "../feed/control-routes.js";
 import { countCellContents, lockCell, lockTopology } from "../store/topology.js";
 
 /** RemoveCell. */
@@ -25,7 +25,7 @@ export function removeCell(context: ServiceContext): MethodImpl<typeof Directory
       await manager.upsert(RemovedCellRow, { number: cell.number, name }, ["number"]);
       await manager.delete(CellRow, { name });
     });
-    forgetAllRoutes(context.database);
+    await controlRoutesOf(context).catchUp();
     return {};
   };
 }

@@ -8,6 +8,7 @@ import type { ServiceContext } from "@cellway/host";
 import type { MethodImpl } from "@connectrpc/connect";
 import { toInviteStatusName, toRoleName, toStatusName } from "../convert.js";
 import { createSlugMismatchError } from "../errors.js";
+import { controlRoutesOf } from "../feed/control-routes.js";
 import {
   deleteMapping,
   findMappings,
@@ -16,18 +17,13 @@ import {
   updateMapping,
   upsertMemberMappings,
 } from "../store/organization-mapping.js";
-import { forgetRoutes } from "../store/route-cache.js";
 
 /** SyncOrganization. That the organization lives in the calling cell was checked before. */
 export function syncOrganization(context: ServiceContext): MethodImpl<typeof DirectoryService.method.syncOrganization> {
   return async (req) => {
-    let deletedSlug: string | undefined;
     await context.database.transaction(async (manager) => {
       const [mapping] = await findMappings(manager, [req.organizationId]);
-      if (req.organizationDeleted) {
-        deletedSlug = mapping?.slug;
-        return deleteMapping(manager, req.organizationId);
-      }
+      if (req.organizationDeleted) return deleteMapping(manager, req.organizationId);
       // Deleted meanwhile: there is nothing to keep up to date.
       if (mapping === undefined) return;
       if (req.organization !== undefined) {
@@ -38,8 +34,7 @@ export function syncOrganization(context: ServiceContext): MethodImpl<typeof Dir
       if (req.members.length > 0)
         await upsertMemberMappings(manager, req.organizationId, req.members.map(toMemberState));
     });
-    if (deletedSlug !== undefined)
-      forgetRoutes(context.database, { organizationId: req.organizationId, slug: deletedSlug });
+    if (req.organizationDeleted) await controlRoutesOf(context).catchUp();
     return { syncedAt: timestampFromMs(context.now()) };
   };
 }

@@ -7,7 +7,7 @@ import { assertCellAddress, CELL_WEIGHT_DEFAULT } from "../cell-rules.js";
 import { toCell } from "../convert.js";
 import { CellRow } from "../entities/cell.js";
 import { createCellExistsError, createCellNotFoundError, createInvalidFieldError } from "../errors.js";
-import { forgetAllRoutes } from "../store/route-cache.js";
+import { controlRoutesOf } from "../feed/control-routes.js";
 import { lockCell } from "../store/topology.js";
 
 const PATHS = ["rpc_address", "weight", "capacity", "state"] as const;
@@ -27,7 +27,7 @@ export function updateCell(context: ServiceContext): MethodImpl<typeof Directory
       .catch((error: unknown) => {
         throw isUniqueViolation(error) ? createCellExistsError(name, error) : error;
       });
-    if (change.rpcAddress !== undefined) forgetAllRoutes(context.database);
+    if (change.rpcAddress !== undefined) await controlRoutesOf(context).catchUp();
     return { cell: toCell(row) };
   };
 }

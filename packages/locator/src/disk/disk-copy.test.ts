@@ -1,0 +1,143 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import type { RouteMemory } from "../route-memory.js";
+import { createTestLocator, held, NOW_MS, routes, snapshot, until } from "../test-support.js";
+import { keepDiskCopy, loadDiskCopy } from "./disk-copy.js";
+import { writeCopy } from "./write-copy.js";
+
+let folder: string;
+let path: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "cellway-routes-"));
+  path = join(folder, "routes");
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+function create(texts: readonly string[] = [], localities: readonly string[] = []) {
+  const parts = createTestLocator();
+  const { memory } = parts.locator;
+  if (texts.length > 0) for (const one of snapshot(texts)) memory.apply(one);
+  return { ...parts, memory, context: { path, memory, localities, logger: parts.logger, metrics: parts.metrics } };
+}
+
+const write = (memory: RouteMemory, options: { bytesPerSecondMax?: number; signal?: AbortSignal } = {}) => {
+  const { bytesPerSecondMax = 1e9, signal = new AbortController().signal } = options;
+  return writeCopy(memory, { path, localities: [], bytesPerSecondMax, signal });
+};
+
+const TEXTS = ["7:acme@us1:12", "9007199254740993:grüße@de1:9007199254740991", "8:globex@us2:13"];
+
+test("a copy gives back routes, cells, cursor and age", async () => {
+  const bytes = await write(create(TEXTS).memory);
+  expect((await stat(path)).size).toBe(bytes);
+  const { memory, context, locator } = create();
+  expect(await loadDiskCopy(context)).toBe(true);
+  expect(held(memory)).toEqual(TEXTS.toSorted());
+  expect([memory.cursor, memory.feedId, memory.completeUntilMs, memory.isComplete]).toEqual([
+    "c1",
+    "feed",
+    NOW_MS,
+    true,
+  ]);
+  expect(await locator.find({ kind: "slug", value: "grüße" })).toMatchObject({ origin: "disk", cell: { name: "de1" } });
+});
+
+test.each<[string, (copy: Buffer) => Buffer]>([
+  ["one bit of a route is wrong", (copy) => (copy.writeUInt8(copy.readUInt8(30) ^ 4, 30), copy)],
+  ["the end is missing", (copy) => copy.subarray(0, copy.length - 7)],
+  ["it is empty", () => Buffer.alloc(0)],
+  ["it is something else", () => Buffer.from("x".repeat(200))],
+])("a copy is refused when %s, and nothing of it is in memory", async (_what, damage) => {
+  await write(create(TEXTS).memory);
+  await writeFile(path, damage(await readFile(path)));
+  const { memory, context, metrics, lines } = create();
+  expect(await loadDiskCopy(context)).toBe(false);
+  expect([held(memory), memory.cursor, memory.isComplete]).toEqual([[], "", false]);
+  expect(await metrics.value("cellway_locator_disk_loads_total", { outcome: "refused" })).toBe(1);
+  expect(lines.join("")).toContain("is not used");
+});
+
+test("a copy of other localities is refused", async () => {
+  await write(create(TEXTS).memory);
+  expect(await loadDiskCopy(create([], ["us"]).context)).toBe(false);
+});
+
+test("a copy that is given up leaves the one before, whole", async () => {
+  await write(create(["1:before@us1:1"]).memory);
+  const controller = new AbortController();
+  const many = Array.from({ length: 5_000 }, (_, index) => `${index + 1}:slug-${index}@us1:${index + 1}`);
+  const slow = write(create(many).memory, { bytesPerSecondMax: 1_000, signal: controller.signal });
+  await until(() => true);
+  controller.abort();
+  expect(await slow).toBeUndefined();
+  const { memory, context } = create();
+  await loadDiskCopy(context);
+  expect(held(memory)).toEqual(["1:before@us1:1"]);
+});
+
+test("what changes while a copy is written is made good by going on from its cursor", async () => {
+  const many = Array.from({ length: 9_000 }, (_, index) => `${index + 1}:slug-${index}@us1:${index + 1}`);
+  const { memory } = create(many);
+  const writing = write(memory);
+  const changes = [
+    routes(["1:slug-0@us2:10001", "9000-:10002"], { cursor: "c2" }),
+    routes(["9999:slug-8999@de1:10003", "2:renamed@us1:10004", "2000-:10005"], { cursor: "c3" }),
+  ];
+  for (const change of changes) memory.apply(change);
+  await writing;
+  const { memory: read, context } = create();
+  await loadDiskCopy(context);
+  expect(read.cursor).toBe("c1");
+  for (const change of changes) read.apply(change);
+  expect(held(read)).toEqual(held(memory));
+});
+
+test("no more is written in a second than may be", async () => {
+  const many = Array.from({ length: 4_000 }, (_, index) => `${index + 1}:slug-${index}@us1:${index + 1}`);
+  const startedAt = performance.now();
+  const bytes = (await write(create(many).memory, { bytesPerSecondMax: 1_000_000 })) ?? 0;
+  expect(performance.now() - startedAt).toBeGreaterThan(0.9 * (bytes / 1_000));
+});
+
+test("the copy follows the memory, is not written without a change, and waits for a snapshot to end", async () => {
+  const { memory, context, metrics } = create(["1:first@us1:1"]);
+  const written = () => metrics.value("cellway_locator_disk_writes_total", { outcome: "ok" });
+  const keeper = keepDiskCopy({ ...context, pauseMs: 1 });
+  const readBack = async () => {
+    const { memory: read, context: other } = create();
+    await loadDiskCopy(other);
+    return held(read).join(" ");
+  };
+  await untilAsync(async () => (await readBack()) === "1:first@us1:1");
+  memory.apply(routes(["1:first@us2:2"]));
+  await untilAsync(async () => (await readBack()) === "1:first@us2:2");
+  await untilAsync(async () => (await written()) === 2);
+  const [begin, page, end] = snapshot(["2:second@us1:3"]);
+  if (begin === undefined || page === undefined || end === undefined) throw new Error("there is no snapshot");
+  memory.apply(begin);
+  memory.apply(page);
+  expect(await readBack()).toBe("1:first@us2:2");
+  memory.apply(end);
+  await untilAsync(async () => (await readBack()) === "2:second@us1:3");
+  await keeper.stop();
+  expect(await written()).toBe(3);
+  expect(keeper.completeUntilMs).toBe(NOW_MS);
+  expect(await readdir(folder)).toEqual(["routes"]);
+});
+
+test("a folder that is not there costs a log line and no start", async () => {
+  const { context, metrics } = create(["1:first@us1:1"]);
+  const keeper = keepDiskCopy({ ...context, path: join(folder, "missing", "routes"), pauseMs: 1 });
+  await untilAsync(async () => (await metrics.value("cellway_locator_disk_writes_total", { outcome: "failed" })) > 0);
+  await keeper.stop();
+});
+
+async function untilAsync(condition: () => Promise<boolean>): Promise<void> {
+  const giveUpAt = performance.now() + 5_000;
+  while (!(await condition())) {
+    if (performance.now() > giveUpAt) throw new Error("it did not happen");
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}

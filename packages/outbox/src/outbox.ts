@@ -1,0 +1,161 @@
+import { endsSession, parseDatabaseUrl, type Queryable, toPgConfig } from "@cellway/database";
+import type { SiloContext } from "@cellway/silo";
+import type { Logger, Metrics } from "@cellway/telemetry";
+import { type Categories, indexCategories } from "./category.js";
+import { describeError } from "./errors.js";
+import { FlushWaiters } from "./flush.js";
+import { DEFAULT_OUTBOX_LIMITS, type OutboxLimits } from "./limits.js";
+import type { Courier, MessageGroup, StreamId } from "./message.js";
+import { Notifications } from "./notifications.js";
+import { Pump } from "./pump.js";
+import type { OutboxSource } from "./source.js";
+import { OutboxStore } from "./store.js";
+
+/** How long {@link Outbox.flush} waits when nothing else is said. */
+const FLUSH_TIMEOUT_MS = 5_000;
+/** In which further changes are announced together to the process that delivers. */
+const ANNOUNCE_MS = 1;
+
+/** What an outbox is made of. */
+export interface OutboxOptions {
+  /** Which side it is of, and the silo's name. */
+  readonly context: SiloContext;
+  readonly database: Queryable;
+  /** Of the same database, for a connection of its own that hears of changes. Not through a transaction pooler: there it polls. */
+  readonly databaseUrl: string;
+  readonly sources: readonly OutboxSource[];
+  readonly courier: Courier;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly limits?: Partial<OutboxLimits>;
+}
+
+/** What one side of a silo tells the other: written with each change, delivered after it. */
+export interface Outbox {
+  /** Begins to deliver, whenever no other process of the silo does. */
+  start(): void;
+  /** There may be something new: called after commits. */
+  wake(): void;
+  /**
+   * Resolves once all that was committed of a shard before is delivered.
+   *
+   * @throws OutboxFlushError when it is not, after a failure or `timeoutMs` (default 5 000).
+   */
+  flush(shard: { readonly scope: number; readonly shardId: string }, options?: { timeoutMs?: number }): Promise<void>;
+  /** Whether this process is the one that delivers. */
+  readonly isOwner: boolean;
+  stop(): Promise<void>;
+}
+
+/**
+ * Creates the outbox of one side of a silo.
+ *
+ * @throws OutboxCategoryError when the sources contradict each other.
+ */
+export function createOutbox(options: OutboxOptions): Outbox {
+  const { context, metrics, logger } = options;
+  const store = new OutboxStore(options.database, context.localMode);
+  const sources = indexCategories(options.sources);
+  const waiters = new FlushWaiters(store);
+  const channel = `cellway_outbox_${store.schema}`;
+  const notifications = new Notifications({
+    connection: toPgConfig(parseDatabaseUrl(options.databaseUrl), {
+      applicationName: `cellway-${context.siloName}-outbox`,
+      connectTimeoutMs: 5_000,
+    }),
+    channel,
+    logger,
+    onNotify: () => pump.wake(),
+  });
+  const pump: Pump = new Pump({
+    store,
+    sources,
+    courier: options.courier,
+    limits: { ...DEFAULT_OUTBOX_LIMITS, ...options.limits },
+    context,
+    severalDestinations: context.localMode === "CONTROL",
+    logger,
+    describeError,
+    isSessionError: endsSession,
+    isNotified: () => notifications.isWorking,
+    ...createReports({ metrics, logger, waiters, sources }),
+  });
+  const announce = createAnnouncer(() => options.database.query(`select pg_notify('${channel}', '')`));
+  return {
+    start() {
+      pump.start();
+      notifications.start();
+    },
+    wake() {
+      if (!pump.wake()) announce();
+    },
+    async flush({ scope, shardId }, { timeoutMs = FLUSH_TIMEOUT_MS } = {}) {
+      const ids = await store.listShard(scope, shardId);
+      if (!pump.wake() && ids.length > 0) announce();
+      await waiters.wait(ids, timeoutMs);
+    },
+    get isOwner() {
+      return pump.isOwner;
+    },
+    async stop() {
+      await Promise.all([pump.stop(), notifications.stop()]);
+    },
+  };
+}
+
+/** What metrics, the log and those who wait are told. */
+function createReports(options: {
+  metrics: Metrics;
+  logger: Logger;
+  waiters: FlushWaiters;
+  sources: Categories<OutboxSource>;
+}) {
+  const { metrics, logger, waiters, sources } = options;
+  const nameOf = (category: number) => sources.get(category)?.category.content.typeName ?? String(category);
+  const labelsOf = (stream: StreamId, group: MessageGroup) => ({
+    destination: stream.destination,
+    category: nameOf(group.category),
+  });
+  return {
+    onDelivered: (ids: readonly string[]) => waiters.delivered(ids),
+    onGroup(stream: StreamId, group: MessageGroup) {
+      metrics.count("cellway_outbox_delivered_total", labelsOf(stream, group));
+      metrics.observe("cellway_outbox_lag_seconds", labelsOf(stream, group), (Date.now() - group.createdMs) / 1000);
+    },
+    onFailed(stream: StreamId, group: MessageGroup, error: string) {
+      metrics.count("cellway_outbox_failed_total", labelsOf(stream, group));
+      logger.warn(
+        { ...labelsOf(stream, group), shard_id: stream.shardId, object_id: group.objectId, error },
+        "a message was not delivered; it is sent again",
+      );
+      waiters.failed(group.ids, error);
+    },
+    onParked(group: MessageGroup, stream: StreamId, error: string) {
+      metrics.count("cellway_outbox_parked_total", labelsOf(stream, group));
+      logger.error(
+        { ...labelsOf(stream, group), shard_id: stream.shardId, object_id: group.objectId, error },
+        "a message failed too often and is parked until somebody asks for it",
+      );
+    },
+    onPutOff(groups: readonly MessageGroup[], why: string) {
+      for (const group of groups) waiters.failed(group.ids, why);
+    },
+    onDestination(name: string, change: "back" | "gone") {
+      if (change === "gone")
+        logger.warn({ destination: name }, "a silo cannot be reached: what it is to be told is kept");
+      else logger.info({ destination: name }, "a silo is back, and is told what changed meanwhile");
+    },
+  };
+}
+
+/** Runs `tell` soon, once for all calls until then. */
+function createAnnouncer(tell: () => Promise<unknown>): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      // Polling finds what nobody was told of.
+      tell().catch(() => undefined);
+    }, ANNOUNCE_MS);
+  };
+}

@@ -1,0 +1,88 @@
+import { RouteFeedService, type WatchRoutesResponse } from "@cellway/gen/cellway/directory/v1/route_feed";
+import { type RunningLocator, type StartLocatorOptions, startLocator } from "@cellway/locator";
+import { createMasterKeyRing, createRpcRuntime, type Network, type RpcRuntime } from "@cellway/rpc";
+import { createControlSilo } from "@cellway/silo";
+import { createLogger, createMetrics } from "@cellway/telemetry";
+import { type Fleet, TEST_MASTER_KEY } from "@cellway/testing";
+import { expect } from "@jest/globals";
+import { until } from "./organizations.js";
+
+/** A process at the edge of a fleet: it calls control and serves nothing. */
+export function createEdge(fleet: Fleet, network: Network | undefined = fleet.memory): RpcRuntime {
+  if (network === undefined) throw new Error("needs the in-memory network");
+  return createRpcRuntime({
+    silo: createControlSilo(),
+    network,
+    keys: createMasterKeyRing([TEST_MASTER_KEY]),
+    logger: createLogger({ silo: "edge", level: "silent" }),
+    metrics: createMetrics({ silo: "edge" }),
+    controlAddress: fleet.topology.controlRpcAddress,
+    limits: { circuitMinCallsPerSecond: 1_000_000 },
+    isOperator: true,
+  });
+}
+
+/** A locator at the edge that knows everything. */
+export async function startEdgeLocator(
+  fleet: Fleet,
+  options: Partial<StartLocatorOptions> = {},
+): Promise<RunningLocator> {
+  const running = await startLocator({
+    rpc: options.rpc ?? createEdge(fleet),
+    metrics: createMetrics({ silo: "edge" }),
+    logger: createLogger({ silo: "edge", level: "silent" }),
+    pauseMs: 5,
+    pauseMaxMs: 50,
+    ...options,
+  });
+  await running.following.whenComplete;
+  return running;
+}
+
+/** The routes that a locator holds, as `slug@cell`, ordered. */
+export function routesOf({ locator: { memory } }: RunningLocator): string[] {
+  const routes: string[] = [];
+  memory.table.visit((place) => {
+    const slug = memory.table.slugAt(place);
+    if (memory.table.findSlug(slug) === place) routes.push(`${slug}@${memory.cellNameAt(place)}`);
+  });
+  return routes.toSorted();
+}
+
+/** Reads the feed until a message is the one that is waited for; gives all messages, that one included. */
+export async function watchUntil(
+  rpc: RpcRuntime,
+  request: { cursor?: string; localities?: string[] },
+  isLast: (message: WatchRoutesResponse) => boolean,
+): Promise<WatchRoutesResponse[]> {
+  const messages: WatchRoutesResponse[] = [];
+  for await (const message of rpc.client(RouteFeedService).watchRoutes(request)) {
+    messages.push(message);
+    if (isLast(message)) return messages;
+  }
+  throw new Error("the feed ended before");
+}
+
+export const isHeartbeat = ({ event }: WatchRoutesResponse) => event.case === "heartbeat";
+
+/** What messages say of organizations, as `id@cell` and `id-` for deletes. */
+export function statementsOf(messages: readonly WatchRoutesResponse[]): string[] {
+  return messages.flatMap(({ event }) =>
+    event.case !== "routes"
+      ? []
+      : event.value.routes.map(({ key, cellName, isDeleted }) => {
+          const id = key.case === "organization" ? key.value.organizationId : "?";
+          return isDeleted ? `${id}-` : `${id}@${cellName}`;
+        }),
+  );
+}
+
+/** Resolves once the locator holds these routes and no others; fails when that takes a second. */
+export async function holds(running: RunningLocator, expected: readonly string[]): Promise<void> {
+  const giveUpAt = performance.now() + 1_000;
+  const wanted = JSON.stringify(expected.toSorted());
+  await until("the locator holds the routes", () => {
+    return JSON.stringify(routesOf(running)) === wanted || performance.now() > giveUpAt;
+  });
+  expect(routesOf(running)).toEqual(expected.toSorted());
+}
