@@ -36,6 +36,8 @@ export class Session {
   private readonly sender: Sender;
   private wakeUp: (() => void) | undefined;
   private isWoken = false;
+  /** Nothing is read until something that is in memory is delivered. */
+  private isFull = false;
   private failure: Error | undefined;
 
   constructor(private readonly options: SessionOptions) {
@@ -44,6 +46,7 @@ export class Session {
     this.acknowledgements = new Acknowledgements(store, fence, {
       deleted: (ids) => {
         options.onDelivered(ids);
+        if (this.isFull && this.hot.rowCount < limits.rowsMax) this.wake();
         this.sender.dispatch();
       },
       error: (error) => this.end(error),
@@ -128,11 +131,12 @@ export class Session {
     const { limits } = this.options;
     const tail = this.options.store.follow();
     while (!this.ending.signal.aborted) {
-      if (this.hot.rowCount >= limits.rowsMax && !this.makeRoom()) {
+      this.isWoken = false;
+      this.isFull = this.hot.rowCount >= limits.rowsMax && !this.makeRoom();
+      if (this.isFull) {
         await this.idle(limits.pollMs);
         continue;
       }
-      this.isWoken = false;
       const rows = await tail.next(limits.fetchMax);
       this.sender.isBehind = !tail.isAtEnd;
       if (tail.isAtEnd && tail.missing === 0) this.sender.forgetClaims(BigInt(tail.settledId));
