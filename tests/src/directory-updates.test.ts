@@ -1,10 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { DirectoryService, SyncOrganizationRequestSchema } from "@cellway/gen/cellway/directory/v1/directory";
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
-import { InviteStatus, MemberRole, OrganizationStatus } from "@cellway/gen/cellway/organization/v1/types";
-import { UserService } from "@cellway/gen/cellway/user/v1/user";
-import { reasonOf } from "@cellway/rpc";
+import { MemberRole, OrganizationStatus } from "@cellway/gen/cellway/organization/v1/types";
+import { DeliverToControlRequestSchema } from "@cellway/gen/cellway/outbox/v1/outbox";
 import { type Fleet, startFleet } from "@cellway/testing";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { loseReplies } from "./lost-replies.js";
@@ -14,6 +11,8 @@ import {
   countPendingUpdates,
   createOrganization,
   createUser,
+  findMapping,
+  findShown,
   type TestOrganization,
   untilDelivered,
 } from "./organizations.js";
@@ -33,24 +32,10 @@ afterEach(() => {
 
 /** The service in the cell itself, which is there also when control is not. */
 const inCell = () => fleet.cell("de1").rpc.client(OrganizationService);
-/** The directory as the cell talks to it. */
-const sync = (request: Parameters<ReturnType<typeof directory>["syncOrganization"]>[0]) =>
-  fleet.cell("de1").rpc.client(DirectoryService).syncOrganization(request);
-const directory = () => fleet.client(DirectoryService);
-const create = async () => createOrganization(fleet, { cellName: "de1", ownerUserId: await createUser(fleet) });
+const createNew = async () => createOrganization(fleet, { cellName: "de1", ownerUserId: await createUser(fleet) });
 
-async function mappingOf(organization: TestOrganization) {
-  const { mapping } = await directory().getOrganizationMapping({
-    organization: { case: "organizationId", value: organization.id },
-  });
-  return mapping;
-}
-
-/** What a user's list shows of the organization; undefined when it does not show it. */
-async function shownTo(userId: string, organization: TestOrganization) {
-  const { organizations } = await fleet.client(UserService).listUserOrganizations({ userId });
-  return organizations.find((entry) => entry.organizationId === organization.id);
-}
+const mappingOf = (organization: TestOrganization) => findMapping(fleet, organization);
+const shownTo = (userId: string, organization: TestOrganization) => findShown(fleet, userId, organization);
 
 const rename = (organization: TestOrganization, name: string) =>
   inCell().updateOrganization({ organizationId: organization.id, name, updateMask: { paths: ["name"] } });
@@ -63,24 +48,17 @@ const setRole = (organization: TestOrganization, memberId: string, role: MemberR
     updateMask: { paths: ["role"] },
   });
 
-/** What control is told of the organization: name and version of each state. */
-async function stateOf(organization: TestOrganization, overrides: { name: string; version: string }) {
-  const { organization: row } = await inCell().getOrganization({ organizationId: organization.id });
-  const status = row?.status ?? OrganizationStatus.ACTIVE;
-  return { slug: organization.slug, status, createdAt: timestampFromMs(Date.now()), ...overrides };
-}
-
-const loseSyncReplies = (times: number) => loseReplies(fleet, times, (url) => url.endsWith("/SyncOrganization"));
+const loseDeliveryReplies = (times: number) => loseReplies(fleet, times, (url) => url.endsWith("/DeliverToControl"));
 
 test("a new name is in the directory", async () => {
-  const organization = await create();
+  const organization = await createNew();
   await rename(organization, "Renamed");
   await untilDelivered(fleet);
   expect(await mappingOf(organization)).toMatchObject({ name: "Renamed", slug: organization.slug });
 });
 
 test("an invitation is in nobody's list until a user accepts it; then a new role is, then its removal", async () => {
-  const organization = await create();
+  const organization = await createNew();
   const organizationId = organization.id;
   const userId = await createUser(fleet);
   const invited = await inCell().addOrganizationMember({
@@ -104,7 +82,7 @@ test("an invitation is in nobody's list until a user accepts it; then a new role
 });
 
 test("a pending deletion is in the lists of the members", async () => {
-  const organization = await create();
+  const organization = await createNew();
   const userId = await createUser(fleet);
   await addMember(fleet, organization, userId);
   await inCell().deleteOrganization({ organizationId: organization.id });
@@ -114,7 +92,7 @@ test("a pending deletion is in the lists of the members", async () => {
 });
 
 test("an organization whose time has come is purged: slug and mapping are free, and its lists are empty", async () => {
-  const organization = await create();
+  const organization = await createNew();
   const userId = await createUser(fleet);
   await addMember(fleet, organization, userId);
   await inCell().deleteOrganization({ organizationId: organization.id });
@@ -131,18 +109,14 @@ test("an organization whose time has come is purged: slug and mapping are free, 
 
   // Another may have the slug, in another cell, and is out of the old cell's reach.
   const successor = await createOrganization(fleet, { cellName: "us2", ownerUserId: userId, slug: organization.slug });
-  await sync({ organizationId: organization.id, organizationDeleted: true }).catch((error: unknown) => {
-    // Refused, once control no longer remembers whose it was.
-    expect(reasonOf(error)).toBe("ORGANIZATION_NOT_OWNED");
-  });
   expect(await mappingOf(successor)).toMatchObject({ slug: organization.slug, cellName: "us2" });
   const found = await fleet.client(OrganizationService).getOrganizationBySlug({ slug: organization.slug });
   expect(found.organization?.id).toBe(successor.id);
 });
 
 test("with control stopped nothing in the cell fails, and everything arrives when it is back", async () => {
-  const organization = await create();
-  const doomed = await create();
+  const organization = await createNew();
+  const doomed = await createNew();
   const organizationId = organization.id;
   const [joining, leaving] = [await createUser(fleet), await createUser(fleet)];
   const leavingId = await addMember(fleet, organization, leaving);
@@ -156,8 +130,6 @@ test("with control stopped nothing in the cell fails, and everything arrives whe
   await inCell().removeOrganizationMember({ organizationId, memberId: leavingId });
   await inCell().deleteOrganization({ organizationId });
   await inCell().deleteOrganization({ organizationId: doomed.id, immediately: true });
-  // The task fails for nobody either.
-  await fleet.cell("de1").tasks.runNow("organization.drain-directory-updates");
   expect(await countPendingUpdates(fleet, "de1")).toBeGreaterThan(0);
 
   await fleet.restart("control");
@@ -172,7 +144,7 @@ test("with control stopped nothing in the cell fails, and everything arrives whe
 });
 
 test("what a cell could not tell survives that it is stopped too", async () => {
-  const organization = await create();
+  const organization = await createNew();
   await untilDelivered(fleet);
   await fleet.stopSilo("control");
   await rename(organization, "Kept");
@@ -184,9 +156,9 @@ test("what a cell could not tell survives that it is stopped too", async () => {
 });
 
 test("while an operator has switched the messages off they are kept; afterwards they arrive", async () => {
-  const organization = await create();
+  const organization = await createNew();
   await untilDelivered(fleet);
-  fleet.control.methodSwitch.replace(["directory.SyncOrganization"]);
+  fleet.control.methodSwitch.replace(["control_inbox.DeliverToControl"]);
   await rename(organization, "Switched off");
   expect(await countPendingUpdates(fleet, "de1")).toBe(1);
   fleet.control.methodSwitch.replace([]);
@@ -195,7 +167,7 @@ test("while an operator has switched the messages off they are kept; afterwards 
 });
 
 test("twenty changes at once leave the directory with what the cell has", async () => {
-  const organization = await create();
+  const organization = await createNew();
   const userId = await createUser(fleet);
   const memberId = await addMember(fleet, organization, userId);
   const roles = [MemberRole.MEMBER, MemberRole.ADMIN, MemberRole.MANAGER, MemberRole.BILLING];
@@ -210,53 +182,15 @@ test("twenty changes at once leave the directory with what the cell has", async 
   expect((await shownTo(userId, organization))?.role).toBe(inside.membership?.role);
 });
 
-test("states that come twice and in any order leave the newest", async () => {
-  const organization = await create();
-  const { organization: row } = await inCell().getOrganization({ organizationId: organization.id });
-  const first = Number(row?.version ?? 0);
-  for (const step of [3, 1, 5, 2, 5, 4, 1]) {
-    const version = String(first + step);
-    await sync({
-      organizationId: organization.id,
-      organization: await stateOf(organization, { name: `v${step}`, version }),
-    });
-  }
-  // The version that was taken over first stands, also against another content of the same version.
-  await sync({
-    organizationId: organization.id,
-    organization: await stateOf(organization, { name: "another", version: String(first + 5) }),
-  });
-  expect((await mappingOf(organization))?.name).toBe("v5");
-});
-
-test("an older state of a member neither takes a role back nor brings a removed member back", async () => {
-  const organization = await create();
-  const userId = await createUser(fleet);
-  const memberId = await addMember(fleet, organization, userId);
-  await untilDelivered(fleet);
-  const state = (role: MemberRole, version: string) => ({
-    organizationId: organization.id,
-    members: [{ memberId, userId, role, inviteStatus: InviteStatus.ACCEPTED, version }],
-  });
-  await sync(state(MemberRole.MANAGER, "50"));
-  await sync(state(MemberRole.MEMBER, "49"));
-  expect(await shownTo(userId, organization)).toMatchObject({ role: MemberRole.MANAGER });
-  await sync({ organizationId: organization.id, members: [{ memberId, version: "60", isRemoved: true }] });
-  await sync(state(MemberRole.OWNER, "59"));
-  await sync(state(MemberRole.OWNER, "60"));
-  expect(await shownTo(userId, organization)).toBeUndefined();
-});
-
 test("a message whose reply is lost is delivered again under another signature, and nothing is different", async () => {
-  const organization = await create();
+  const organization = await createNew();
   await untilDelivered(fleet);
-  const seen = loseSyncReplies(1);
+  const seen = loseDeliveryReplies(1);
   await rename(organization, "Told twice");
   await untilDelivered(fleet);
   expect((await mappingOf(organization))?.name).toBe("Told twice");
-  expect(seen).toHaveLength(2);
-  const [lost, repeated] = seen.map(({ body }) => fromBinary(SyncOrganizationRequestSchema, body));
-  expect(repeated).toEqual(lost);
+  const [lost, repeated] = seen.map(({ body }) => fromBinary(DeliverToControlRequestSchema, body));
+  expect(repeated?.batch?.messages).toEqual(lost?.batch?.messages);
   expect(new Set(seen.map(({ header }) => header.get("authorization"))).size).toBe(2);
   // As it was on the wire it is worth nothing to anybody else.
   const [stolen] = seen;
@@ -264,30 +198,12 @@ test("a message whose reply is lost is delivered again under another signature, 
 });
 
 test("a purge whose replies are all lost is told again until the cell knows that control has forgotten", async () => {
-  const organization = await create();
+  const organization = await createNew();
   await untilDelivered(fleet);
-  const seen = loseSyncReplies(3);
+  const seen = loseDeliveryReplies(3);
   await inCell().deleteOrganization({ organizationId: organization.id, immediately: true });
   expect(await mappingOf(organization)).toBeUndefined();
   await untilDelivered(fleet);
   expect(seen.length).toBeGreaterThan(3);
   expect(await mappingOf(organization)).toBeUndefined();
-});
-
-test("a slug that the directory did not reserve for the organization is refused, and nothing of the message counts", async () => {
-  const organization = await create();
-  const other = await create();
-  const userId = await createUser(fleet);
-  const organizationState = await stateOf(organization, { name: "Thief", version: "900" });
-  const members = [
-    { memberId: "99", userId, role: MemberRole.OWNER, inviteStatus: InviteStatus.ACCEPTED, version: "1" },
-  ];
-  const request = {
-    organizationId: organization.id,
-    organization: { ...organizationState, slug: other.slug },
-    members,
-  };
-  await expect(sync(request)).rejects.toThrow(other.slug);
-  expect((await mappingOf(organization))?.slug).toBe(organization.slug);
-  expect(await shownTo(userId, organization)).toBeUndefined();
 });

@@ -87,17 +87,14 @@ export async function until(what: string, condition: () => boolean | Promise<boo
 /** Resolves when control has been told of everything that is waiting in the cells. */
 export async function untilDelivered(fleet: Fleet, cellNames = [...fleet.topology.cells.keys()]): Promise<void> {
   for (const cellName of cellNames) {
-    const silo = fleet.cell(cellName);
-    await until(`${cellName} has told control everything`, async () => {
-      await silo.tasks.runNow("organization.drain-directory-updates");
-      return (await countPendingUpdates(fleet, cellName)) === 0;
-    });
+    const isTold = async () => (await countPendingUpdates(fleet, cellName)) === 0;
+    await until(`${cellName} has told control everything`, isTold);
   }
 }
 
 /** What a cell has not yet told control. */
 export async function countPendingUpdates(fleet: Fleet, cellName: string): Promise<number> {
-  const sql = "select count(*)::int as count from cell.pending_directory_update";
+  const sql = "select ((select count(*) from cell.outbox) + (select count(*) from cell.outbox_held))::int as count";
   const rows = await fleet.cell(cellName).database("CELL").query<{ count: number }[]>(sql);
   return rows[0]?.count ?? -1;
 }
@@ -135,4 +132,16 @@ export async function listAll(fleet: Fleet, userId: string, pageSize = 2) {
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
   return { pages, ids: pages.flat(), roles };
+}
+
+/** Where the directory has an organization; undefined when nowhere. */
+export async function findMapping(fleet: Fleet, { id }: TestOrganization) {
+  const organization = { case: "organizationId", value: id } as const;
+  return (await fleet.client(DirectoryService).getOrganizationMapping({ organization })).mapping;
+}
+
+/** What a user's list shows of an organization; undefined when it does not show it. */
+export async function findShown(fleet: Fleet, userId: string, { id }: TestOrganization) {
+  const { organizations } = await fleet.client(UserService).listUserOrganizations({ userId });
+  return organizations.find((entry) => entry.organizationId === id);
 }

@@ -87,6 +87,15 @@ test("a key that is deleted leads nowhere, and an older state does not bring it 
   expect((await findMapping(key.id))?.is_removed).toBe(true);
 });
 
+test("the keys of an organization that is purged lead nowhere", async () => {
+  const organization = await createOrganizationIn("de1");
+  const key = await createKey(organization, "web");
+  await flush(organization);
+  await organizations().deleteOrganization({ organizationId: organization.id, immediately: true });
+  await flush(organization);
+  expect(await findMapping(key.id)).toBeUndefined();
+});
+
 test.each<[string, string]>([
   ["a statement by hand", "update cell.project_key set public_key = $2 where id = $1"],
   [

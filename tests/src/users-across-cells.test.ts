@@ -87,7 +87,7 @@ test("the lists are whole while a cell is stopped, and no cell is asked", async 
     if (fleet.memory !== undefined) fleet.memory.onRequest = ({ url }) => void sent.push(new URL(url).pathname);
     expect((await listAll(fleet, userId)).ids).toEqual(idsOf(owned));
     expect((await users().listUserCells({ userId })).cellNames).toEqual(["de1", "us1", "us2"]);
-    expect(sent.filter((path) => !path.endsWith("/SyncOrganization"))).toEqual([]);
+    expect(sent.filter((path) => !path.endsWith("/DeliverToControl"))).toEqual([]);
   } finally {
     await fleet.restart("us2");
   }

@@ -23,7 +23,7 @@ const users = () => fleet.client(UserService);
 function loseNews(): void {
   if (fleet.memory === undefined) throw new Error("needs the in-memory network");
   fleet.memory.onRequest = ({ url }) => {
-    if (!url.endsWith("/SyncOrganization")) return;
+    if (!url.endsWith("/DeliverToControl")) return;
     throw createRpcError(Code.Unavailable, "SILO_UNREACHABLE", "the request was lost");
   };
 }

@@ -1563,7 +1563,10 @@ export declare const DirectoryService: GenService<{
    * Takes over the state of an organization and of members from the cell that owns it. An older version never
    * overwrites a newer one, so that messages may come twice and in any order.
    *
+   * Cells tell it through their outboxes now (replicas.proto); this is for those of the version before.
+   *
    * @generated from rpc cellway.directory.v1.DirectoryService.SyncOrganization
+   * @deprecated
    */
   syncOrganization: {
     methodKind: "unary";

@@ -6,6 +6,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { InviteStatus, MemberRole, OrganizationStatus } from "../../organization/v1/types_pb.js";
 
 /**
  * Describes the file cellway/directory/v1/replicas.proto.
@@ -38,4 +39,79 @@ export declare type ProjectKeyReplica = Message<"cellway.directory.v1.ProjectKey
  * Use `create(ProjectKeyReplicaSchema)` to create a new message.
  */
 export declare const ProjectKeyReplicaSchema: GenMessage<ProjectKeyReplica>;
+
+/**
+ * What lists show of an organization, from its confirmation on. The directory itself decides on slugs and cells.
+ *
+ * @generated from message cellway.directory.v1.OrganizationReplica
+ */
+export declare type OrganizationReplica = Message<"cellway.directory.v1.OrganizationReplica"> & {
+  /**
+   * Its display name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Whether it can be used.
+   *
+   * @generated from field: cellway.organization.v1.OrganizationStatus status = 2;
+   */
+  status: OrganizationStatus;
+
+  /**
+   * Of its row in the cell, which grows with every change of what lists show: what SyncOrganization compares.
+   *
+   * @generated from field: int64 version = 3 [jstype = JS_STRING];
+   */
+  version: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.OrganizationReplica.
+ * Use `create(OrganizationReplicaSchema)` to create a new message.
+ */
+export declare const OrganizationReplicaSchema: GenMessage<OrganizationReplica>;
+
+/**
+ * Somebody in an organization. One that is gone never comes back: who joins again is another member.
+ *
+ * @generated from message cellway.directory.v1.OrganizationMemberReplica
+ */
+export declare type OrganizationMemberReplica = Message<"cellway.directory.v1.OrganizationMemberReplica"> & {
+  /**
+   * The user. Unset while the invitation is not accepted.
+   *
+   * @generated from field: optional int64 user_id = 1 [jstype = JS_STRING];
+   */
+  userId?: string | undefined;
+
+  /**
+   * What the member may do.
+   *
+   * @generated from field: cellway.organization.v1.MemberRole role = 2;
+   */
+  role: MemberRole;
+
+  /**
+   * How far the invitation has come.
+   *
+   * @generated from field: cellway.organization.v1.InviteStatus invite_status = 3;
+   */
+  inviteStatus: InviteStatus;
+
+  /**
+   * Of its row in the cell, which grows with every change of what lists show: what SyncOrganization compares.
+   *
+   * @generated from field: int64 version = 4 [jstype = JS_STRING];
+   */
+  version: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.OrganizationMemberReplica.
+ * Use `create(OrganizationMemberReplicaSchema)` to create a new message.
+ */
+export declare const OrganizationMemberReplicaSchema: GenMessage<OrganizationMemberReplica>;
 

@@ -7,12 +7,13 @@
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_cellway_contract_v1_options } from "../../contract/v1/options_pb.js";
+import { file_cellway_organization_v1_types } from "../../organization/v1/types_pb.js";
 
 /**
  * Describes the file cellway/directory/v1/replicas.proto.
  */
 export const file_cellway_directory_v1_replicas = /*@__PURE__*/
-  fileDesc("CiNjZWxsd2F5L2RpcmVjdG9yeS92MS9yZXBsaWNhcy5wcm90bxIUY2VsbHdheS5kaXJlY3RvcnkudjEiaQoRUHJvamVjdEtleVJlcGxpY2ESKQoKcHVibGljX2tleRgBIAEoCUIVukgSchAyDl5bMC05YS1mXXszMn0kEh0KCnByb2plY3RfaWQYAiABKANCCTABukgEIgIgADoKirUYBggBEAIYAWIGcHJvdG8z", [file_buf_validate_validate, file_cellway_contract_v1_options]);
+  fileDesc("CiNjZWxsd2F5L2RpcmVjdG9yeS92MS9yZXBsaWNhcy5wcm90bxIUY2VsbHdheS5kaXJlY3RvcnkudjEiaQoRUHJvamVjdEtleVJlcGxpY2ESKQoKcHVibGljX2tleRgBIAEoCUIVukgSchAyDl5bMC05YS1mXXszMn0kEh0KCnByb2plY3RfaWQYAiABKANCCTABukgEIgIgADoKirUYBggBEAIYASKcAQoTT3JnYW5pemF0aW9uUmVwbGljYRIWCgRuYW1lGAEgASgJQgi6SAVyAxiAAhJFCgZzdGF0dXMYAiABKA4yKy5jZWxsd2F5Lm9yZ2FuaXphdGlvbi52MS5Pcmdhbml6YXRpb25TdGF0dXNCCLpIBYIBAiAAEhoKB3ZlcnNpb24YAyABKANCCTABukgEIgIgADoKirUYBggCEAIYASL3AQoZT3JnYW5pemF0aW9uTWVtYmVyUmVwbGljYRIfCgd1c2VyX2lkGAEgASgDQgkwAbpIBCICIABIAIgBARI7CgRyb2xlGAIgASgOMiMuY2VsbHdheS5vcmdhbml6YXRpb24udjEuTWVtYmVyUm9sZUIIukgFggECIAASRgoNaW52aXRlX3N0YXR1cxgDIAEoDjIlLmNlbGx3YXkub3JnYW5pemF0aW9uLnYxLkludml0ZVN0YXR1c0IIukgFggECIAASGgoHdmVyc2lvbhgEIAEoA0IJMAG6SAQiAiAAOgyKtRgICAMQAhgBIAJCCgoIX3VzZXJfaWRiBnByb3RvMw", [file_buf_validate_validate, file_cellway_contract_v1_options, file_cellway_organization_v1_types]);
 
 /**
  * Describes the message cellway.directory.v1.ProjectKeyReplica.
@@ -20,4 +21,18 @@ export const file_cellway_directory_v1_replicas = /*@__PURE__*/
  */
 export const ProjectKeyReplicaSchema = /*@__PURE__*/
   messageDesc(file_cellway_directory_v1_replicas, 0);
+
+/**
+ * Describes the message cellway.directory.v1.OrganizationReplica.
+ * Use `create(OrganizationReplicaSchema)` to create a new message.
+ */
+export const OrganizationReplicaSchema = /*@__PURE__*/
+  messageDesc(file_cellway_directory_v1_replicas, 1);
+
+/**
+ * Describes the message cellway.directory.v1.OrganizationMemberReplica.
+ * Use `create(OrganizationMemberReplicaSchema)` to create a new message.
+ */
+export const OrganizationMemberReplicaSchema = /*@__PURE__*/
+  messageDesc(file_cellway_directory_v1_replicas, 2);
 

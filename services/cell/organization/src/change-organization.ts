@@ -1,13 +1,13 @@
 import type { ServiceContext } from "@cellway/host";
 import type { EntityManager } from "typeorm";
-import { directoryUpdatesOf } from "./directory-updates.js";
 import type { OrganizationRow } from "./entities/organization.js";
 import { createOrganizationNotFoundError } from "./errors.js";
 import { lockOrganization } from "./store/organization.js";
+import { tellDirectory } from "./tell-directory.js";
 
 /**
- * Changes an organization or its members: in one transaction, one at a time for each organization. What `change`
- * records for the directory is delivered after the commit, as a rule before this answers.
+ * Changes an organization or its members: in one transaction, one at a time for each organization. The directory
+ * is told after the commit, as a rule before this answers.
  *
  * @param change - is given the locked organization; an error that it throws undoes everything.
  * @throws NOT_FOUND / ORGANIZATION_NOT_FOUND.
@@ -22,6 +22,6 @@ export async function changeOrganization<T>(
     if (organization === null) throw createOrganizationNotFoundError(organizationId);
     return change(manager, organization);
   });
-  await directoryUpdatesOf(context).flush(organizationId);
+  await tellDirectory(context, organizationId);
   return result;
 }

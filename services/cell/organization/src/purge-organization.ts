@@ -6,7 +6,6 @@ import {
   lockOrganizationId,
   rememberCancelled,
 } from "./store/organization.js";
-import { recordOrganizationDeleted } from "./store/pending-directory-update.js";
 
 /** How long a deletion can be taken back. */
 export const PURGE_DELAY_MS = 30 * 24 * 60 * 60 * 1000;
@@ -18,8 +17,7 @@ export async function lockForPurge(manager: EntityManager, organizationId: strin
 }
 
 /**
- * Removes an organization with everything in it, and notes that the directory is to be told. Its id is never used
- * again. Needs {@link lockForPurge}.
+ * Removes an organization with everything in it, of which the directory is told. Its id is never used again. Needs {@link lockForPurge}.
  */
 export async function purgeOrganization(
   manager: EntityManager,
@@ -27,6 +25,5 @@ export async function purgeOrganization(
   now: Date,
 ): Promise<void> {
   await rememberCancelled(manager, organization.id, now);
-  await recordOrganizationDeleted(manager, organization);
   await deleteOrganizationRow(manager, organization.id);
 }

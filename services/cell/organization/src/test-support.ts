@@ -1,10 +1,16 @@
+import type { DescMessage } from "@bufbuild/protobuf";
 import { nextSnowflake } from "@cellway/database";
-import { DirectoryService, type SyncOrganizationRequest } from "@cellway/gen/cellway/directory/v1/directory";
+import {
+  OrganizationMemberReplicaSchema,
+  OrganizationReplicaSchema,
+  ProjectKeyReplicaSchema,
+} from "@cellway/gen/cellway/directory/v1/replicas";
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import type { ServiceModule } from "@cellway/host";
+import { receiveMessages } from "@cellway/outbox";
 import { reasonOf } from "@cellway/rpc";
 import type { Fleet } from "@cellway/testing";
-import { type Client, Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
 
 /** What {@link createOrganizationMaker} made. */
 export interface MadeOrganization {
@@ -46,35 +52,48 @@ export function cellClient(fleet: Fleet, cellName = "us1"): Client<typeof Organi
   return fleet.cell(cellName).rpc.client(OrganizationService);
 }
 
+/** A state that a directory was told; `state` is undefined for what is gone. */
+export interface ToldState {
+  readonly kind: "organization" | "member" | "project_key";
+  readonly organizationId: string;
+  readonly objectId: string;
+  readonly version: bigint;
+  readonly state: unknown;
+}
+
 /** A directory that remembers what it was told, and answers as the test wants. */
 export interface FakeDirectory {
   readonly module: ServiceModule;
-  readonly received: SyncOrganizationRequest[];
+  readonly received: ToldState[];
   /** Called for each message before it is remembered; throws, or takes its time. Default: nothing. */
-  onSync: (request: SyncOrganizationRequest) => Promise<void>;
+  onMessage: (message: ToldState) => Promise<void>;
 }
 
 /** Creates a directory module for a test fleet. */
 export function createFakeDirectory(): FakeDirectory {
-  const received: SyncOrganizationRequest[] = [];
-  const implementation: Partial<ServiceImpl<typeof DirectoryService>> = {
-    async syncOrganization(request) {
-      await fake.onSync(request);
-      received.push(request);
-      return {};
-    },
-  };
+  const received: ToldState[] = [];
+  const take = (kind: ToldState["kind"], schema: DescMessage) =>
+    receiveMessages(schema, async ({ shardId, objectId, version, content }) => {
+      const message = { kind, organizationId: shardId, objectId, version: BigInt(version), state: content };
+      await fake.onMessage(message);
+      received.push(message);
+    });
   const fake: FakeDirectory = {
     received,
-    onSync: async () => {},
+    onMessage: async () => {},
     module: {
       name: "directory",
       localMode: "CONTROL",
       entities: [],
       migrations: new URL("../testdata/no-migrations/", import.meta.url),
-      contracts: () => [{ service: DirectoryService, implementation }],
+      contracts: () => [],
       tasks: [],
       routes: [],
+      receives: () => [
+        take("organization", OrganizationReplicaSchema),
+        take("member", OrganizationMemberReplicaSchema),
+        take("project_key", ProjectKeyReplicaSchema),
+      ],
       createResolver: ({ topology }) => {
         const home = async () => ({ silo: "us1", address: topology.cells.get("us1")?.rpcAddress ?? "" });
         return { byOrganizationId: home, byOrganizationSlug: home, byCellName: home, singleOrganization: home };
@@ -97,4 +116,13 @@ export async function outcomeOf(call: Promise<unknown>): Promise<string | undefi
 /** The outcomes of the calls that failed. */
 export function failuresOf(outcomes: readonly (string | undefined)[]): string[] {
   return outcomes.filter((outcome) => outcome !== undefined);
+}
+
+/** Resolves as soon as `condition` holds; fails after ten seconds. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const giveUpAt = performance.now() + 10_000;
+  while (!(await condition())) {
+    if (performance.now() > giveUpAt) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }

@@ -93,6 +93,16 @@ export function createSlugMismatchError(organizationId: string, slug: string): C
   );
 }
 
+/** FAILED_PRECONDITION / ORGANIZATION_NOT_MAPPED: a cell tells of an organization that the directory does not have. */
+export function createMappingMissingError(organizationId: string, cause?: unknown): ConnectError {
+  return createRpcError(
+    Code.FailedPrecondition,
+    "ORGANIZATION_NOT_MAPPED",
+    `The directory has no organization ${organizationId}.`,
+    { metadata: { organization_id: organizationId }, cause },
+  );
+}
+
 /** ABORTED / WATCHER_TOO_SLOW: go on with the last cursor. */
 export function createTooSlowError(): ConnectError {
   return createRpcError(

@@ -13,6 +13,8 @@ import { RemovedCellRow } from "./entities/removed-cell.js";
 import { RemovedLocalityRow } from "./entities/removed-locality.js";
 import { controlRoutesOf } from "./feed/control-routes.js";
 import { pruneRouteLog } from "./feed/prune-route-log.js";
+import { takeOrganizationMembers } from "./outbox/organization-members.js";
+import { takeOrganizations } from "./outbox/organizations.js";
 import { takeProjectKeys } from "./outbox/project-keys.js";
 import { Provisioner } from "./provisioning/provisioner.js";
 import { dropExpiredAliases } from "./renaming/drop-expired-aliases.js";
@@ -71,7 +73,7 @@ export const directoryModule: ServiceModule = {
     },
   ],
   routes: [],
-  receives: (context) => [takeProjectKeys(context)],
+  receives: (context) => [takeProjectKeys(context), takeOrganizations(context), takeOrganizationMembers(context)],
   createResolver: createDirectoryResolver,
   listPeers: async ({ database }) => new Map((await listCells(database)).map((cell) => [cell.name, cell.rpcAddress])),
   async prepare(context) {

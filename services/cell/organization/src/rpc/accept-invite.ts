@@ -12,12 +12,11 @@ import {
 } from "../errors.js";
 import { isInviteToken } from "../invite-token.js";
 import { findMember, updateMember, withItsTeams } from "../store/organization-member.js";
-import { recordMemberChange } from "../store/pending-directory-update.js";
 
 /** AcceptInvite. */
 export function acceptInvite(context: ServiceContext): MethodImpl<typeof OrganizationService.method.acceptInvite> {
   return async ({ organizationId, memberId, userId, inviteToken }) => {
-    const member = await changeOrganization(context, organizationId, async (manager, organization) => {
+    const member = await changeOrganization(context, organizationId, async (manager) => {
       const invited = await findMember(manager, organizationId, { memberId });
       if (invited === null) throw createMemberNotFoundError(memberId);
       // First of all, so that without the token nobody learns how far the invitation has come.
@@ -25,7 +24,6 @@ export function acceptInvite(context: ServiceContext): MethodImpl<typeof Organiz
       if (invited.userId === userId) return withItsTeams(manager, invited);
       if (invited.userId !== null) throw createInviteAcceptedError(memberId);
       const accepted = await updateMember(manager, invited, { userId, inviteStatus: "ACCEPTED" });
-      await recordMemberChange(manager, organization, memberId);
       return withItsTeams(manager, accepted);
     }).catch((error: unknown) => {
       if (isUniqueViolation(error)) throw createMemberExistsError(error);

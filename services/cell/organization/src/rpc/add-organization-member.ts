@@ -17,7 +17,6 @@ import {
   normalizeEmail,
   withItsTeams,
 } from "../store/organization-member.js";
-import { recordMemberChange } from "../store/pending-directory-update.js";
 
 /** AddOrganizationMember. */
 export function addOrganizationMember(
@@ -59,6 +58,5 @@ async function insertMember(
   });
   const member = await manager.findOneByOrFail(OrganizationMemberRow, { id });
   await joinTeams(manager, member, wanted.teamIds, createdAt);
-  await recordMemberChange(manager, organization, id);
   return withItsTeams(manager, member);
 }

@@ -8,9 +8,8 @@ import {
   lockOrganizationId,
   rememberCancelled,
 } from "../store/organization.js";
-import { recordOrganizationDeleted } from "../store/pending-directory-update.js";
 
-/** CancelOrganizationCreation. The directory never knew of the organization, so it is told nothing, and what was held back for it goes. */
+/** CancelOrganizationCreation. The directory never knew of the organization, and hears of nothing. */
 export function cancelOrganizationCreation(
   context: ServiceContext,
 ): MethodImpl<typeof OrganizationService.method.cancelOrganizationCreation> {
@@ -21,7 +20,6 @@ export function cancelOrganizationCreation(
       if (organization?.isConfirmed === true) throw createOrganizationConfirmedError(organizationId);
       await rememberCancelled(manager, organizationId, new Date(context.now()));
       if (organization === null) return;
-      await recordOrganizationDeleted(manager, organization);
       await deleteOrganizationRow(manager, organizationId);
     });
     return {};

@@ -1,11 +1,11 @@
 import type { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import type { ServiceContext } from "@cellway/host";
 import type { MethodImpl } from "@connectrpc/connect";
-import { directoryUpdatesOf } from "../directory-updates.js";
 import { OrganizationRow } from "../entities/organization.js";
 import { createCreationCancelledError, createOrganizationNotFoundError } from "../errors.js";
+import { tellAllMembers } from "../outbox/organization-members.js";
 import { isCancelled, lockOrganization } from "../store/organization.js";
-import { recordEverything } from "../store/pending-directory-update.js";
+import { tellDirectory } from "../tell-directory.js";
 
 /** ConfirmOrganizationCreation. */
 export function confirmOrganizationCreation(
@@ -22,10 +22,10 @@ export function confirmOrganizationCreation(
       }
       if (organization.isConfirmed) return false;
       await manager.update(OrganizationRow, { id: organizationId }, { isConfirmed: true });
-      await recordEverything(manager, organizationId);
+      await tellAllMembers(manager, organizationId);
       return true;
     });
-    if (isNew) await directoryUpdatesOf(context).flush(organizationId);
+    if (isNew) await tellDirectory(context, organizationId);
     return {};
   };
 }

@@ -3,12 +3,11 @@ import type { OrganizationService } from "@cellway/gen/cellway/organization/v1/o
 import type { ServiceContext } from "@cellway/host";
 import type { MethodImpl } from "@connectrpc/connect";
 import type { EntityManager } from "typeorm";
-import { directoryUpdatesOf } from "../directory-updates.js";
 import { OrganizationRow } from "../entities/organization.js";
 import { createOrganizationNotConfirmedError } from "../errors.js";
 import { lockForPurge, PURGE_DELAY_MS, purgeOrganization } from "../purge-organization.js";
 import { nextVersion } from "../store/organization-member.js";
-import { recordOrganizationChange } from "../store/pending-directory-update.js";
+import { tellDirectory } from "../tell-directory.js";
 
 /** DeleteOrganization. */
 export function deleteOrganization(
@@ -24,7 +23,7 @@ export function deleteOrganization(
       await purgeOrganization(manager, organization, now);
       return null;
     });
-    await directoryUpdatesOf(context).flush(organizationId);
+    await tellDirectory(context, organizationId);
     return purgeAt === null ? {} : { purgeAt: timestampFromDate(purgeAt) };
   };
 }
@@ -33,6 +32,5 @@ async function markForDeletion(manager: EntityManager, organization: Organizatio
   const purgeAt = new Date(now.getTime() + PURGE_DELAY_MS);
   const version = nextVersion(organization.version);
   await manager.update(OrganizationRow, { id: organization.id }, { status: "PENDING_DELETION", purgeAt, version });
-  await recordOrganizationChange(manager, organization);
   return purgeAt;
 }

@@ -3,15 +3,13 @@ import { MemberRole } from "@cellway/gen/cellway/organization/v1/types";
 import type { ServiceContext } from "@cellway/host";
 import { ConnectError, type MethodImpl } from "@connectrpc/connect";
 import type { EntityManager } from "typeorm";
-import { directoryUpdatesOf } from "../directory-updates.js";
-import type { OrganizationRow } from "../entities/organization.js";
 import type { OrganizationMemberRow } from "../entities/organization-member.js";
 import { sharedCellNumber } from "../ids.js";
 import { lockOrganization } from "../store/organization.js";
 import { findMember, removeMember, updateMember } from "../store/organization-member.js";
-import { recordMemberChange, recordMemberRemoval } from "../store/pending-directory-update.js";
 import { joinTeamsOf } from "../store/team.js";
 import { listOrganizationsOf, MEMBERSHIP_BATCH_MAX } from "../store/user-memberships.js";
+import { tellDirectory } from "../tell-directory.js";
 
 interface Merge {
   readonly fromUserId: string;
@@ -39,7 +37,7 @@ export function mergeUsers(context: ServiceContext): MethodImpl<typeof Organizat
       }
       afterId = organizationIds.at(-1) ?? afterId;
     } while (organizationIds.length === MEMBERSHIP_BATCH_MAX);
-    await Promise.all([...movedIn, ...mergedIn].map((id) => directoryUpdatesOf(context).flush(id)));
+    await Promise.all([...movedIn, ...mergedIn].map((id) => tellDirectory(context, id)));
     return { movedMemberCount: movedIn.length, mergedMemberCount: mergedIn.length };
   };
 }
@@ -57,11 +55,10 @@ function mergeInOrganization(
     if (from === null) return undefined;
     const to = await findMember(manager, organizationId, { userId: merge.toUserId });
     if (to !== null) {
-      await joinMembers(manager, organization, { from, to });
+      await joinMembers(manager, from, to);
       return "merged";
     }
     await updateMember(manager, from, { userId: merge.toUserId });
-    await recordMemberChange(manager, organization, from.id);
     return "moved";
   });
 }
@@ -69,14 +66,10 @@ function mergeInOrganization(
 /** Leaves one of two members, with the greater role and the teams of both. */
 async function joinMembers(
   manager: EntityManager,
-  organization: OrganizationRow,
-  { from, to }: { from: OrganizationMemberRow; to: OrganizationMemberRow },
+  from: OrganizationMemberRow,
+  to: OrganizationMemberRow,
 ): Promise<void> {
-  if (MemberRole[from.role] > MemberRole[to.role]) {
-    await updateMember(manager, to, { role: from.role });
-    await recordMemberChange(manager, organization, to.id);
-  }
+  if (MemberRole[from.role] > MemberRole[to.role]) await updateMember(manager, to, { role: from.role });
   await joinTeamsOf(manager, from, to);
   await removeMember(manager, from);
-  await recordMemberRemoval(manager, organization, from);
 }

@@ -4,19 +4,17 @@ import type { MethodImpl } from "@connectrpc/connect";
 import { changeOrganization } from "../change-organization.js";
 import { createLastOwnerError } from "../errors.js";
 import { findMember, isLastOwner, removeMember } from "../store/organization-member.js";
-import { recordMemberRemoval } from "../store/pending-directory-update.js";
 
 /** RemoveOrganizationMember. */
 export function removeOrganizationMember(
   context: ServiceContext,
 ): MethodImpl<typeof OrganizationService.method.removeOrganizationMember> {
   return async ({ organizationId, memberId }) => {
-    const wasRemoved = await changeOrganization(context, organizationId, async (manager, organization) => {
+    const wasRemoved = await changeOrganization(context, organizationId, async (manager) => {
       const member = await findMember(manager, organizationId, { memberId });
       if (member === null) return false;
       if (await isLastOwner(manager, member)) throw createLastOwnerError(memberId);
       await removeMember(manager, member);
-      await recordMemberRemoval(manager, organization, member);
       return true;
     });
     return { wasRemoved };

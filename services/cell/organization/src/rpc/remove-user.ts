@@ -2,11 +2,10 @@ import type { OrganizationService } from "@cellway/gen/cellway/organization/v1/o
 import type { ServiceContext } from "@cellway/host";
 import { ConnectError, type MethodImpl } from "@connectrpc/connect";
 import type { EntityManager } from "typeorm";
-import { directoryUpdatesOf } from "../directory-updates.js";
 import { sharedCellNumber } from "../ids.js";
 import { isLastOwner, removeMember } from "../store/organization-member.js";
-import { recordMemberRemoval } from "../store/pending-directory-update.js";
 import { lockMemberships, type Membership } from "../store/user-memberships.js";
+import { tellDirectory } from "../tell-directory.js";
 
 /** The most organizations that an answer names as blocked. */
 const BLOCKED_MAX = 200;
@@ -24,14 +23,13 @@ export function removeUser(context: ServiceContext): MethodImpl<typeof Organizat
       const memberships = await lockMemberships(manager, { userId, cellNumber });
       const blockedBy = force ? [] : await findBlocked(manager, memberships);
       if (blockedBy.length > 0) return { removedFrom: [], blockedBy };
-      for (const { organization, member } of memberships) {
+      for (const { member } of memberships) {
         if (signal.aborted) throw ConnectError.from(signal.reason);
         await removeMember(manager, member);
-        await recordMemberRemoval(manager, organization, member);
       }
       return { removedFrom: memberships.map(({ organization }) => organization.id), blockedBy };
     });
-    await Promise.all(removedFrom.map((id) => directoryUpdatesOf(context).flush(id)));
+    await Promise.all(removedFrom.map((id) => tellDirectory(context, id)));
     return { removedMemberCount: removedFrom.length, blockedOrganizationIds: [...blockedBy] };
   };
 }

@@ -6,7 +6,6 @@ import { changeOrganization } from "../change-organization.js";
 import { toOrganizationMember, toRoleText } from "../convert.js";
 import { createFieldNotSetError, createLastOwnerError, createMemberNotFoundError } from "../errors.js";
 import { findMember, isLastOwner, updateMember, withItsTeams } from "../store/organization-member.js";
-import { recordMemberChange } from "../store/pending-directory-update.js";
 
 /** UpdateOrganizationMember. */
 export function updateOrganizationMember(
@@ -16,13 +15,12 @@ export function updateOrganizationMember(
     readUpdateMask(updateMask, ["role"]);
     if (wantedRole === undefined) throw createFieldNotSetError("role");
     const role = toRoleText(wantedRole, "MEMBER");
-    const member = await changeOrganization(context, organizationId, async (manager, organization) => {
+    const member = await changeOrganization(context, organizationId, async (manager) => {
       const known = await findMember(manager, organizationId, { memberId });
       if (known === null) throw createMemberNotFoundError(memberId);
       if (known.role === role) return withItsTeams(manager, known);
       if (await isLastOwner(manager, known)) throw createLastOwnerError(memberId);
       const changed = await updateMember(manager, known, { role });
-      await recordMemberChange(manager, organization, memberId);
       return withItsTeams(manager, changed);
     });
     return { member: toOrganizationMember(member) };

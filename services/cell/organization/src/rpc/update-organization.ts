@@ -7,7 +7,6 @@ import { toOrganization, toRoleText } from "../convert.js";
 import { OrganizationRow } from "../entities/organization.js";
 import { createFieldNotSetError } from "../errors.js";
 import { nextVersion } from "../store/organization-member.js";
-import { recordOrganizationChange } from "../store/pending-directory-update.js";
 
 const PATHS = [
   "name",
@@ -33,7 +32,6 @@ export function updateOrganization(
       const isShown = change.name !== undefined && change.name !== organization.name;
       const values = isShown ? { ...change, version: nextVersion(organization.version) } : change;
       await manager.update(OrganizationRow, { id: organization.id }, values);
-      if (isShown) await recordOrganizationChange(manager, organization);
       return manager.merge<OrganizationRow>(OrganizationRow, organization, values);
     });
     return { organization: toOrganization(row) };

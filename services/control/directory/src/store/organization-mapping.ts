@@ -100,6 +100,29 @@ export async function updateMapping(db: Queryable, state: MappingState): Promise
   );
 }
 
+/** What a cell's outbox says of one of its organizations. */
+export interface MappingReplica {
+  readonly organizationId: string;
+  readonly name: string;
+  readonly status: StatusName;
+  readonly version: string;
+  readonly replicaVersion: string;
+}
+
+/** Takes over a newer state. The slug and the cell are the directory's own. False when the organization is not mapped. */
+export async function replicateMapping(db: Queryable, replica: MappingReplica): Promise<boolean> {
+  const { organizationId, name, status, version, replicaVersion } = replica;
+  const sql = `with mapping as (select from control.organization_mapping where organization_id = $1),
+    newer as (update control.organization_mapping
+      set name = $2, status = $3, version = greatest(version, $4), replica_version = $5, updated_at = now()
+      where organization_id = $1 and replica_version < $5)
+    select exists (select from mapping) as mapped`;
+  const [row] = rowsOf<{ mapped: boolean }>(
+    await db.query(sql, [organizationId, name, status, version, replicaVersion]),
+  );
+  return row?.mapped === true;
+}
+
 /** What a cell says of one member. */
 export interface MemberMappingState {
   readonly memberId: string;
@@ -125,7 +148,7 @@ export async function upsertMemberMappings(
       on conflict (organization_id, member_id) do update set user_id = excluded.user_id, role = excluded.role,
         invite_status = excluded.invite_status, version = excluded.version, is_removed = excluded.is_removed,
         updated_at = now()
-      where current.version < excluded.version`,
+      where current.version < excluded.version and not current.is_removed`,
     [
       organizationId,
       members.map((member) => member.memberId),
@@ -138,9 +161,10 @@ export async function upsertMemberMappings(
   );
 }
 
-/** Gives up an organization's mapping, members and slugs, and a rename that is under way. */
+/** Gives up an organization's mapping, members, slugs and project keys, and a rename that is under way. */
 export async function deleteMapping(db: Queryable, organizationId: string): Promise<void> {
   await db.query("delete from control.organization_mapping where organization_id = $1", [organizationId]);
   await db.query("delete from control.organization_slug_reservation where organization_id = $1", [organizationId]);
   await db.query("delete from control.organization_rename where organization_id = $1", [organizationId]);
+  await db.query("delete from control.project_key_mapping where organization_id = $1", [organizationId]);
 }
