@@ -2275,11 +2275,11 @@ export declare const OrganizationService: GenService<{
   },
   /**
    * Creates an organization with its owner and a first team, which has the organization's slug: all or nothing. It is
-   * unconfirmed, and the directory learns nothing of it, until ConfirmOrganizationCreation. For the directory only.
+   * unconfirmed, and the directory learns nothing of it, until its creation is confirmed. For the directory only.
    *
    * The same id, slug and owner again is OK and gives the same answer; if only some of them match an organization that
    * is there, it is ALREADY_EXISTS / ORGANIZATION_CONFLICT. FAILED_PRECONDITION / ORGANIZATION_CREATION_CANCELLED after
-   * CancelOrganizationCreation for this id.
+   * the directory has given the id up.
    *
    * @generated from rpc cellway.organization.v1.OrganizationService.CreateOrganization
    */
@@ -2293,7 +2293,10 @@ export declare const OrganizationService: GenService<{
    * CreateOrganization that comes later is refused. OK also when there is nothing to remove. For the directory only.
    * FAILED_PRECONDITION / ORGANIZATION_CONFIRMED when its creation was confirmed: nothing is changed.
    *
+   * The directory's outbox tells it now (OrganizationCreationOutcome); this is for a directory of the version before.
+   *
    * @generated from rpc cellway.organization.v1.OrganizationService.CancelOrganizationCreation
+   * @deprecated
    */
   cancelOrganizationCreation: {
     methodKind: "unary";
@@ -2306,7 +2309,10 @@ export declare const OrganizationService: GenService<{
    * NOT_FOUND / ORGANIZATION_NOT_FOUND · FAILED_PRECONDITION / ORGANIZATION_CREATION_CANCELLED when it was cancelled or
    * has been purged.
    *
+   * The directory's outbox tells it now (OrganizationCreationOutcome); this is for a directory of the version before.
+   *
    * @generated from rpc cellway.organization.v1.OrganizationService.ConfirmOrganizationCreation
+   * @deprecated
    */
   confirmOrganizationCreation: {
     methodKind: "unary";

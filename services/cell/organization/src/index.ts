@@ -9,6 +9,7 @@ import { ProjectRow } from "./entities/project.js";
 import { ProjectKeyRow } from "./entities/project-key.js";
 import { TeamRow } from "./entities/team.js";
 import { TeamMemberRow } from "./entities/team-member.js";
+import { takeCreationOutcomes } from "./outbox/creation-outcomes.js";
 import { organizationMembers } from "./outbox/organization-members.js";
 import { organizations } from "./outbox/organizations.js";
 import { projectKeys } from "./outbox/project-keys.js";
@@ -36,4 +37,5 @@ export const organizationModule: ServiceModule = {
   tasks: [purgeDeleted, dropExpiredSlugAliases],
   routes: [],
   sends: [projectKeys, organizations, organizationMembers],
+  receives: (context) => [takeCreationOutcomes(context)],
 };

@@ -13,6 +13,7 @@ import { RemovedCellRow } from "./entities/removed-cell.js";
 import { RemovedLocalityRow } from "./entities/removed-locality.js";
 import { controlRoutesOf } from "./feed/control-routes.js";
 import { pruneRouteLog } from "./feed/prune-route-log.js";
+import { creationOutcomes } from "./outbox/creation-outcomes.js";
 import { takeOrganizationMembers } from "./outbox/organization-members.js";
 import { takeOrganizations } from "./outbox/organizations.js";
 import { takeProjectKeys } from "./outbox/project-keys.js";
@@ -73,6 +74,7 @@ export const directoryModule: ServiceModule = {
     },
   ],
   routes: [],
+  sends: [creationOutcomes],
   receives: (context) => [takeProjectKeys(context), takeOrganizations(context), takeOrganizationMembers(context)],
   createResolver: createDirectoryResolver,
   listPeers: async ({ database }) => new Map((await listCells(database)).map((cell) => [cell.name, cell.rpcAddress])),

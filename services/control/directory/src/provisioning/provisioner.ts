@@ -1,5 +1,6 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { nextSnowflake } from "@cellway/database";
+import { OutboxScope } from "@cellway/gen/cellway/contract/v1/options";
 import type { ProvisionOrganizationRequest } from "@cellway/gen/cellway/directory/v1/directory";
 import {
   type CreateOrganizationResponse,
@@ -38,6 +39,10 @@ import { placeOrganization } from "./placement.js";
 
 /** How often one call clears away what earlier attempts left, before it asks to be repeated. */
 const ROUNDS_MAX = 3;
+/** How long a call waits for the cell to know that its new organization exists. */
+const CONFIRM_WAIT_MS = 1_000;
+/** How long it waits for the cell to forget one that was given up. */
+const CANCEL_WAIT_MS = 3_000;
 /** Abandoned requests that one run of the sweep looks at. */
 const SWEEP_MAX = 100;
 
@@ -46,12 +51,12 @@ const SWEEP_MAX = 100;
  *
  * 1. the slug is reserved and the request is `pending`;
  * 2. the cell creates the organization, unconfirmed;
- * 3. the mapping is written and the request is `mapped`: from here on the organization exists;
- * 4. the cell is told (`ConfirmOrganizationCreation`) and the request is `done`.
+ * 3. the mapping is written and the request is `done`: from here on the organization exists.
  *
- * A step that fails for sure before 3 releases the slug at once. One whose outcome is unknown releases it too, and
- * leaves the request `cancelling` until the cell has said that it forgot the organization and will refuse a late
- * creation. A worker that died is found by its lease.
+ * The outbox tells the cell what became of the request (`outbox/creation-outcomes.ts`). A step that fails for sure
+ * before 3 releases the slug at once. One whose outcome is unknown releases it too, and leaves the request `cancelling`
+ * until the cell has been told: then it has forgotten the organization and refuses a late creation. A worker that died
+ * is found by its lease.
  */
 export class Provisioner {
   constructor(private readonly context: ServiceContext) {}
@@ -84,7 +89,8 @@ export class Provisioner {
         return takeOver(manager, found);
       });
       try {
-        if (request?.state === "mapped") await this.confirm(request);
+        // Left by a version before, which told cells itself; now the outbox does.
+        if (request?.state === "mapped") await moveOn(database, request, "mapped", "done");
         else if (request !== undefined) await this.giveUp(request);
       } catch (error) {
         logger.warn({ request_id: requestId, cell, err: error }, "an abandoned provisioning cannot be finished yet");
@@ -132,7 +138,7 @@ export class Provisioner {
     }
     if (!(await this.map(request, created, req.ownerUserId))) throw createInProgressError(request.requestId);
     await controlRoutesOf(this.context).catchUp();
-    await this.confirm(request).catch((error: unknown) => {
+    await this.untilCellKnows(request, CONFIRM_WAIT_MS).catch((error: unknown) => {
       this.context.logger.warn(
         { request_id: request.requestId, err: error },
         "a new organization is not confirmed to its cell yet",
@@ -166,7 +172,7 @@ export class Provisioner {
     const { organization } = created;
     if (organization === undefined) throw new ConnectError("the cell answered without the organization", Code.Internal);
     return this.context.database.transaction(async (manager) => {
-      if (!(await moveOn(manager, request, "pending", "mapped"))) return false;
+      if (!(await moveOn(manager, request, "pending", "done"))) return false;
       await insertMapping(manager, request.cellName, {
         organizationId: request.organizationId,
         slug: request.slug,
@@ -189,10 +195,10 @@ export class Provisioner {
     });
   }
 
-  private async confirm(request: LeasedRequest): Promise<void> {
-    const { organizationId, cellName } = request;
-    await this.context.rpc.client(OrganizationService).confirmOrganizationCreation({ cellName, organizationId });
-    await moveOn(this.context.database, request, "mapped", "done");
+  /** @throws OutboxFlushError when the cell has not been told in time what became of the request; it will be. */
+  private untilCellKnows({ organizationId }: LeasedRequest, timeoutMs: number): Promise<void> {
+    const shard = { scope: OutboxScope.ORGANIZATION, shardId: organizationId };
+    return this.context.outbox.flush(shard, { timeoutMs });
   }
 
   /** Leaves nothing behind, and says what to tell the caller. */
@@ -228,14 +234,11 @@ export class Provisioner {
     });
   }
 
-  /** Makes the cell forget the organization of a request that is cancelling, then forgets the request. */
+  /** Waits until the cell has forgotten the organization of a request that is cancelling, then forgets the request. */
   private async cancel(request: LeasedRequest): Promise<void> {
-    const { organizationId, cellName } = request;
-    try {
-      await this.context.rpc.client(OrganizationService).cancelOrganizationCreation({ cellName, organizationId });
-    } catch (error) {
-      throw createProvisioningFailedError(cellName, error);
-    }
+    await this.untilCellKnows(request, CANCEL_WAIT_MS).catch((error: unknown) => {
+      throw createProvisioningFailedError(request.cellName, error);
+    });
     await deleteCancelled(this.context.database, request);
   }
 }
