@@ -882,6 +882,115 @@ export declare type ListUserOrganizationsResponse = Message<"cellway.directory.v
 export declare const ListUserOrganizationsResponseSchema: GenMessage<ListUserOrganizationsResponse>;
 
 /**
+ * Asks for a user's teams.
+ *
+ * @generated from message cellway.directory.v1.ListUserTeamsRequest
+ */
+export declare type ListUserTeamsRequest = Message<"cellway.directory.v1.ListUserTeamsRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: int64 user_id = 1 [jstype = JS_STRING];
+   */
+  userId: string;
+
+  /**
+   * 0 to 200; 0 means 50.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * From the page before; empty for the first.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.ListUserTeamsRequest.
+ * Use `create(ListUserTeamsRequestSchema)` to create a new message.
+ */
+export declare const ListUserTeamsRequestSchema: GenMessage<ListUserTeamsRequest>;
+
+/**
+ * A team of a user.
+ *
+ * @generated from message cellway.directory.v1.UserTeam
+ */
+export declare type UserTeam = Message<"cellway.directory.v1.UserTeam"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: int64 team_id = 1 [jstype = JS_STRING];
+   */
+  teamId: string;
+
+  /**
+   * The organization that it is of.
+   *
+   * @generated from field: int64 organization_id = 2 [jstype = JS_STRING];
+   */
+  organizationId: string;
+
+  /**
+   * The organization's cell.
+   *
+   * @generated from field: string cell_name = 3;
+   */
+  cellName: string;
+
+  /**
+   * Unique in the organization.
+   *
+   * @generated from field: string slug = 4;
+   */
+  slug: string;
+
+  /**
+   * Its display name.
+   *
+   * @generated from field: string name = 5;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.UserTeam.
+ * Use `create(UserTeamSchema)` to create a new message.
+ */
+export declare const UserTeamSchema: GenMessage<UserTeam>;
+
+/**
+ * A page of a user's teams.
+ *
+ * @generated from message cellway.directory.v1.ListUserTeamsResponse
+ */
+export declare type ListUserTeamsResponse = Message<"cellway.directory.v1.ListUserTeamsResponse"> & {
+  /**
+   * Ordered by team id.
+   *
+   * @generated from field: repeated cellway.directory.v1.UserTeam teams = 1;
+   */
+  teams: UserTeam[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.ListUserTeamsResponse.
+ * Use `create(ListUserTeamsResponseSchema)` to create a new message.
+ */
+export declare const ListUserTeamsResponseSchema: GenMessage<ListUserTeamsResponse>;
+
+/**
  * Asks where a user is a member.
  *
  * @generated from message cellway.directory.v1.FindCellsForUserRequest
@@ -1502,6 +1611,16 @@ export declare const DirectoryService: GenService<{
     methodKind: "unary";
     input: typeof ListUserOrganizationsRequestSchema;
     output: typeof ListUserOrganizationsResponseSchema;
+  },
+  /**
+   * The teams of a user over all cells, ordered by id: one local query, correct while any cell is down.
+   *
+   * @generated from rpc cellway.directory.v1.DirectoryService.ListUserTeams
+   */
+  listUserTeams: {
+    methodKind: "unary";
+    input: typeof ListUserTeamsRequestSchema;
+    output: typeof ListUserTeamsResponseSchema;
   },
   /**
    * The names of the cells in which a user is a member of something, ordered.

@@ -107,6 +107,13 @@ export declare type OrganizationMemberReplica = Message<"cellway.directory.v1.Or
    * @generated from field: int64 version = 4 [jstype = JS_STRING];
    */
   version: string;
+
+  /**
+   * The teams that the member is in, ordered.
+   *
+   * @generated from field: repeated int64 team_ids = 5 [jstype = JS_STRING];
+   */
+  teamIds: string[];
 };
 
 /**
@@ -114,6 +121,33 @@ export declare type OrganizationMemberReplica = Message<"cellway.directory.v1.Or
  * Use `create(OrganizationMemberReplicaSchema)` to create a new message.
  */
 export declare const OrganizationMemberReplicaSchema: GenMessage<OrganizationMemberReplica>;
+
+/**
+ * A team. Who is in it is said of each member.
+ *
+ * @generated from message cellway.directory.v1.TeamReplica
+ */
+export declare type TeamReplica = Message<"cellway.directory.v1.TeamReplica"> & {
+  /**
+   * Unique in the organization.
+   *
+   * @generated from field: string slug = 1;
+   */
+  slug: string;
+
+  /**
+   * Its display name.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.TeamReplica.
+ * Use `create(TeamReplicaSchema)` to create a new message.
+ */
+export declare const TeamReplicaSchema: GenMessage<TeamReplica>;
 
 /**
  * What became of the creation of an organization, for the cell that was asked to create it. A creation that is still

@@ -5,7 +5,7 @@ import {
   createOrganizationConfirmedError,
   createOrganizationNotFoundError,
 } from "./errors.js";
-import { tellAllMembers } from "./outbox/organization-members.js";
+import { tellEverything } from "./outbox/tell-everything.js";
 import {
   deleteOrganizationRow,
   isCancelled,
@@ -29,7 +29,7 @@ export function confirmCreation(context: ServiceContext, organizationId: string)
     }
     if (organization.isConfirmed) return false;
     await manager.update(OrganizationRow, { id: organizationId }, { isConfirmed: true });
-    await tellAllMembers(manager, organizationId);
+    await tellEverything(manager, organizationId);
     return true;
   });
 }

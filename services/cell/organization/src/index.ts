@@ -13,6 +13,7 @@ import { takeCreationOutcomes } from "./outbox/creation-outcomes.js";
 import { organizationMembers } from "./outbox/organization-members.js";
 import { organizations } from "./outbox/organizations.js";
 import { projectKeys } from "./outbox/project-keys.js";
+import { teams } from "./outbox/teams.js";
 import { createOrganizationRpc } from "./rpc/index.js";
 import { dropExpiredSlugAliases } from "./tasks/drop-expired-aliases.js";
 import { purgeDeleted } from "./tasks/purge-deleted.js";
@@ -36,6 +37,6 @@ export const organizationModule: ServiceModule = {
   contracts: (context) => [implementContract(OrganizationService, createOrganizationRpc(context))],
   tasks: [purgeDeleted, dropExpiredSlugAliases],
   routes: [],
-  sends: [projectKeys, organizations, organizationMembers],
+  sends: [projectKeys, organizations, organizationMembers, teams],
   receives: (context) => [takeCreationOutcomes(context)],
 };

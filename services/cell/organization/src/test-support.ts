@@ -4,6 +4,7 @@ import {
   OrganizationMemberReplicaSchema,
   OrganizationReplicaSchema,
   ProjectKeyReplicaSchema,
+  TeamReplicaSchema,
 } from "@cellway/gen/cellway/directory/v1/replicas";
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import type { ServiceModule } from "@cellway/host";
@@ -54,7 +55,7 @@ export function cellClient(fleet: Fleet, cellName = "us1"): Client<typeof Organi
 
 /** A state that a directory was told; `state` is undefined for what is gone. */
 export interface ToldState {
-  readonly kind: "organization" | "member" | "project_key";
+  readonly kind: "organization" | "member" | "team" | "project_key";
   readonly organizationId: string;
   readonly objectId: string;
   readonly version: bigint;
@@ -92,6 +93,7 @@ export function createFakeDirectory(): FakeDirectory {
       receives: () => [
         take("organization", OrganizationReplicaSchema),
         take("member", OrganizationMemberReplicaSchema),
+        take("team", TeamReplicaSchema),
         take("project_key", ProjectKeyReplicaSchema),
       ],
       createResolver: ({ topology }) => {

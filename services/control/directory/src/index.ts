@@ -17,6 +17,7 @@ import { creationOutcomes } from "./outbox/creation-outcomes.js";
 import { takeOrganizationMembers } from "./outbox/organization-members.js";
 import { takeOrganizations } from "./outbox/organizations.js";
 import { takeProjectKeys } from "./outbox/project-keys.js";
+import { takeTeams } from "./outbox/teams.js";
 import { Provisioner } from "./provisioning/provisioner.js";
 import { dropExpiredAliases } from "./renaming/drop-expired-aliases.js";
 import { Renamer } from "./renaming/renamer.js";
@@ -75,7 +76,12 @@ export const directoryModule: ServiceModule = {
   ],
   routes: [],
   sends: [creationOutcomes],
-  receives: (context) => [takeProjectKeys(context), takeOrganizations(context), takeOrganizationMembers(context)],
+  receives: (context) => [
+    takeProjectKeys(context),
+    takeOrganizations(context),
+    takeOrganizationMembers(context),
+    takeTeams(context),
+  ],
   createResolver: createDirectoryResolver,
   listPeers: async ({ database }) => new Map((await listCells(database)).map((cell) => [cell.name, cell.rpcAddress])),
   async prepare(context) {

@@ -17,6 +17,7 @@ export function takeOrganizationMembers(context: ServiceContext): OutboxReceiver
       role: toRoleName(content.role),
       inviteStatus: toInviteStatusName(content.inviteStatus),
       version: content.version,
+      teamIds: content.teamIds,
     };
     await replicateMemberMapping(context.database, state).catch((error: unknown) => {
       throw isForeignKeyViolation(error) ? createMappingMissingError(shardId, error) : error;

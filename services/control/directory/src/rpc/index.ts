@@ -11,6 +11,7 @@ import { listCells } from "./list-cells.js";
 import { listLocalities } from "./list-localities.js";
 import { listOrganizationMappings } from "./list-organization-mappings.js";
 import { listUserOrganizations } from "./list-user-organizations.js";
+import { listUserTeams } from "./list-user-teams.js";
 import { provisionOrganization } from "./provision-organization.js";
 import { removeCell } from "./remove-cell.js";
 import { removeLocality } from "./remove-locality.js";
@@ -34,6 +35,7 @@ export function createDirectoryRpc(context: ServiceContext): ServiceImpl<typeof 
     batchGetOrganizationMappings: batchGetOrganizationMappings(context),
     listOrganizationMappings: listOrganizationMappings(context),
     listUserOrganizations: listUserOrganizations(context),
+    listUserTeams: listUserTeams(context),
     findCellsForUser: findCellsForUser(context),
     findCellsForOrganizations: findCellsForOrganizations(context),
     provisionOrganization: provisionOrganization(context),
