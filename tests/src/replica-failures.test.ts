@@ -1,7 +1,7 @@
 import { OutboxScope } from "@cellway/gen/cellway/contract/v1/options";
 import { UserService } from "@cellway/gen/cellway/user/v1/user";
 import { type Fleet, startFleet } from "@cellway/testing";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { MODULES } from "./modules.js";
 import {
   addMember,
@@ -24,6 +24,8 @@ import {
 } from "./replicas.js";
 import { failureOf } from "./scenario.js";
 
+type Statement = [sql: string, parameters: unknown[]];
+
 let fleet: Fleet;
 
 beforeAll(async () => {
@@ -42,6 +44,8 @@ test("cells accept tokens and know their members while control is away", async (
   const { token } = await createToken(fleet, userId);
   await untilUserTold(fleet, userId);
   await fleet.stopSilo("control");
+  // Nor does a cell need control to start.
+  await fleet.restart("us2");
   const found = [await findAcceptingCells(fleet, token), await findKnowingCells(fleet, userId)];
   await fleet.restart("control");
   expect(found).toEqual([CELLS, CELLS]);
@@ -102,29 +106,63 @@ test("what a cell refuses is held with its reason, and nobody else waits for it"
   expect((await findReplica(fleet, "us1", userId))?.displayName).toBe("Repaired");
 });
 
-test("a token that is revoked while its user comes to another cell is accepted in neither", async () => {
-  const userId = await createUser(fleet);
-  const { token, tokenId } = await createToken(fleet, userId);
-  const ownerUserId = await createUser(fleet);
-  const first = await createOrganization(fleet, { cellName: "us1", ownerUserId });
-  const second = await createOrganization(fleet, { cellName: "us2", ownerUserId });
-  await addMember(fleet, first, userId);
-  await untilDelivered(fleet);
-  await untilUserTold(fleet, userId);
-  const joining = await fleet.control.database("CONTROL").transaction(async (manager) => {
-    await manager.query("delete from control.api_token where id = $1", [tokenId]);
-    // Does not wait to be awaited: the membership is added while the revocation is not committed.
-    const added = addMember(fleet, second, userId).then(() => untilDelivered(fleet));
-    await until("the membership waits for the revocation", async () => {
-      const sql =
-        "select from pg_stat_activity where wait_event = 'advisory' and query like '%organization_member_mapping%'";
-      return (await controlQuery(fleet, sql)).length > 0;
+describe("a token that is revoked while its user comes to another cell", () => {
+  /** A user in us1, with a token, and what brings it to us2. */
+  async function createTraveller() {
+    const userId = await createUser(fleet);
+    const { token, tokenId } = await createToken(fleet, userId);
+    const ownerUserId = await createUser(fleet);
+    const first = await createOrganization(fleet, { cellName: "us1", ownerUserId });
+    const second = await createOrganization(fleet, { cellName: "us2", ownerUserId });
+    await addMember(fleet, first, userId);
+    await untilDelivered(fleet);
+    await untilUserTold(fleet, userId);
+    const revoke: Statement = ["delete from control.api_token where id = $1", [tokenId]];
+    const join: Statement = [
+      `insert into control.organization_member_mapping (organization_id, member_id, user_id, role, invite_status, version)
+        values ($1, $2, $2, 'MEMBER', 'ACCEPTED', 1)`,
+      [second.id, userId],
+    ];
+    return { userId, token, revoke, join };
+  }
+
+  /** Runs one statement, and the other while the first is not committed; commits that one later still. */
+  async function overlap(first: Statement, second: Statement, isTime: () => boolean | Promise<boolean>): Promise<void> {
+    const database = fleet.control.database("CONTROL");
+    const { waiting } = await database.transaction(async (manager) => {
+      await manager.query(...first);
+      const call = database.transaction(async (other) => {
+        await other.query(...second);
+        await until("the second may commit", isTime);
+      });
+      await until("the second waits for the first", async () => {
+        const sql = "select from pg_stat_activity where wait_event = 'advisory' and query = $1";
+        return (await controlQuery(fleet, sql, [second[0]])).length > 0;
+      });
+      return { waiting: call };
     });
-    return { added };
+    await waiting;
+  }
+
+  test("is accepted in neither when it was revoked first", async () => {
+    const { userId, token, revoke, join } = await createTraveller();
+    await overlap(revoke, join, () => true);
+    await untilTold(fleet);
+    expect([await findKnowingCells(fleet, userId), await findAcceptingCells(fleet, token)]).toEqual([
+      ["us1", "us2"],
+      [],
+    ]);
   });
-  await joining.added;
-  await untilTold(fleet);
-  expect([await findKnowingCells(fleet, userId), await findAcceptingCells(fleet, token)]).toEqual([["us1", "us2"], []]);
+
+  test("is accepted in neither when the user was there first, and the cell knew of the token", async () => {
+    const { userId, token, revoke, join } = await createTraveller();
+    await overlap(join, revoke, async () => (await findAcceptingCells(fleet, token)).includes("us2"));
+    await untilTold(fleet);
+    expect([await findKnowingCells(fleet, userId), await findAcceptingCells(fleet, token)]).toEqual([
+      ["us1", "us2"],
+      [],
+    ]);
+  });
 });
 
 test("a cell is asked for its own copies by nobody else", async () => {

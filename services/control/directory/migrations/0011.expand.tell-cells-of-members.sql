@@ -8,15 +8,17 @@ declare
   now_is bigint := case when tg_op <> 'DELETE' and not new.is_removed then new.user_id end;
 begin
   if was is not null then
-    -- Nothing when the organization is gone with all its members: that was noted before.
-    update control.user_cell c set state = 'LEAVING' from control.organization_mapping m
-      where m.organization_id = old.organization_id and c.user_id = was and c.cell_name = m.cell_name and c.state = 'KNOWN';
+    -- Nothing when the organization is gone with all its members: that was noted before. A row that stays as it is is
+    -- locked all the same: whoever settles it must wait to see that this membership has ended.
+    update control.user_cell c set state = case c.state when 'KNOWN' then 'LEAVING' else c.state end
+      from control.organization_mapping m
+      where m.organization_id = old.organization_id and c.user_id = was and c.cell_name = m.cell_name;
   end if;
   if now_is is not null then
-    -- For share: an organization that moves at the same time is waited for. A row that is there is locked, changed or not:
-    -- whoever is about to remove it is waited for too.
+    -- An organization that moves at the same time is waited for (for key share). So is whoever is about to remove the row:
+    -- one that is there is locked, changed or not.
     insert into control.user_cell (user_id, cell_name)
-      select now_is, m.cell_name from control.organization_mapping m where m.organization_id = new.organization_id for share
+      select now_is, m.cell_name from control.organization_mapping m where m.organization_id = new.organization_id for key share
       on conflict (user_id, cell_name) do update set state = 'KNOWN' where user_cell.state <> 'KNOWN';
   end if;
   return null;
@@ -33,15 +35,17 @@ create trigger note_changed_cell after update on control.organization_member_map
 -- An organization that moves or goes takes many users along: what that means for cells is found out user by user, later.
 create function control.note_members_cell() returns trigger language plpgsql as $$
 begin
+  -- Members that are being added are waited for, and seen by the next statement.
+  perform from control.organization_mapping m where m.organization_id = old.organization_id for update;
   if tg_op = 'UPDATE' then
     insert into control.user_cell (user_id, cell_name, state)
       select distinct o.user_id, new.cell_name, 'JOINING' from control.organization_member_mapping o
       where o.organization_id = new.organization_id and o.user_id is not null and not o.is_removed order by o.user_id
       on conflict (user_id, cell_name) do update set state = 'JOINING' where user_cell.state = 'LEAVING';
   end if;
-  update control.user_cell c set state = 'LEAVING' from control.organization_member_mapping o
-    where o.organization_id = old.organization_id and not o.is_removed
-      and c.user_id = o.user_id and c.cell_name = old.cell_name and c.state = 'KNOWN';
+  update control.user_cell c set state = case c.state when 'KNOWN' then 'LEAVING' else c.state end
+    from control.organization_member_mapping o
+    where o.organization_id = old.organization_id and not o.is_removed and c.user_id = o.user_id and c.cell_name = old.cell_name;
   return old;
 end
 $$;
