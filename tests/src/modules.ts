@@ -2,7 +2,14 @@ import { directoryModule } from "@cellway/directory";
 import type { ServiceModule } from "@cellway/host";
 import { integrationModule } from "@cellway/integration";
 import { organizationModule } from "@cellway/organization";
+import { replicaModule } from "@cellway/replica";
 import { userModule } from "@cellway/user";
 
 /** Every module of the product, as the command line hosts them. */
-export const MODULES: readonly ServiceModule[] = [directoryModule, userModule, integrationModule, organizationModule];
+export const MODULES: readonly ServiceModule[] = [
+  directoryModule,
+  userModule,
+  integrationModule,
+  organizationModule,
+  replicaModule,
+];

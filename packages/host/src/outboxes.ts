@@ -10,7 +10,7 @@ import {
   type Ownership,
 } from "@cellway/outbox";
 import { type CellResolver, createContractValidator, currentCall, type RpcRuntime } from "@cellway/rpc";
-import type { LocalMode, Silo } from "@cellway/silo";
+import { CONTROL_SILO_NAME, type LocalMode, type Silo } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { translateDatabaseError } from "./database-errors.js";
@@ -79,14 +79,16 @@ export function serveInbox(
 function serveControl(inbox: Inbox): ServedContract {
   return implementContract(ControlInboxService, {
     deliverToControl: async ({ batch }) => ({
-      results: batch === undefined ? [] : await inbox.take(batch, senderOf()),
+      results: batch === undefined ? [] : await inbox.take(batch, { sender: senderOf(), recipient: CONTROL_SILO_NAME }),
     }),
   });
 }
 
 function serveCell(inbox: Inbox): ServedContract {
   return implementContract(CellInboxService, {
-    deliverToCell: async ({ batch }) => ({ results: batch === undefined ? [] : await inbox.take(batch, senderOf()) }),
+    deliverToCell: async ({ cellName, batch }) => ({
+      results: batch === undefined ? [] : await inbox.take(batch, { sender: senderOf(), recipient: cellName }),
+    }),
   });
 }
 

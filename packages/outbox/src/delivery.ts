@@ -1,4 +1,5 @@
 import type { Categories } from "./category.js";
+import type { OutboxLimits } from "./limits.js";
 import type { Courier, MessageGroup, OutgoingMessage, StreamId, Verdict } from "./message.js";
 import type { MessageQueue, Taken } from "./message-queue.js";
 import type { OutboxSource } from "./source.js";
@@ -12,6 +13,7 @@ export interface DeliveryOptions {
   readonly store: OutboxStore;
   readonly sources: Categories<OutboxSource>;
   readonly courier: Courier;
+  readonly limits: Pick<OutboxLimits, "batchBytesMax">;
 }
 
 /** One call's worth of messages. */
@@ -31,7 +33,7 @@ type Prepared = OutgoingMessage | Verdict;
  * @returns a verdict for each group of each stream, in their order.
  */
 export async function deliverOnce(options: DeliveryOptions, delivery: Delivery): Promise<readonly Verdict[][]> {
-  const prepared = await prepare(options, delivery);
+  const prepared = cutToBytes(await prepare(options, delivery), options.limits.batchBytesMax);
   const messages = prepared.flat().filter((item): item is OutgoingMessage => !("kind" in item));
   const { budgetMs, signal } = delivery;
   const verdicts =
@@ -54,7 +56,7 @@ async function prepare({ store, sources }: DeliveryOptions, delivery: Delivery):
     const read = sources.get(category)?.read;
     if (read === undefined) continue;
     const ids = groups.filter((group) => group.category === category && !group.hasContent);
-    states.set(category, await read(store.db, [...new Set(ids.map((group) => group.objectId))]));
+    states.set(category, await read(store.db, [...new Set(ids.map((group) => group.objectId))], delivery.destination));
   }
   return delivery.taken.map(({ stream, groups: own }) =>
     own.map((group): Prepared => {
@@ -73,6 +75,23 @@ async function prepare({ store, sources }: DeliveryOptions, delivery: Delivery):
       };
     }),
   );
+}
+
+/** Leaves for later, in each stream, what does not fit into one call. The first message always does. */
+function cutToBytes(prepared: readonly Prepared[][], bytesMax: number): Prepared[][] {
+  let bytes = 0;
+  return prepared.map((stream) => {
+    let isFull = false;
+    return stream.map((item): Prepared => {
+      if (isFull) return { kind: "skipped" };
+      if ("kind" in item) return item;
+      const size = item.content?.length ?? 0;
+      isFull = bytes > 0 && bytes + size > bytesMax;
+      if (isFull) return { kind: "skipped" };
+      bytes += size;
+      return item;
+    });
+  });
 }
 
 /** The error of a row that a newer version of this silo has written. It waits for that version. */

@@ -19,6 +19,8 @@ export interface Delivered<D extends DescMessage> {
   readonly content: MessageShape<D> | undefined;
   /** The silo that says so. */
   readonly sender: string;
+  /** The cell, or control, that is told. Several cells may share the tables of one silo. */
+  readonly recipient: string;
 }
 
 /** Takes over one category's messages. */
@@ -57,22 +59,25 @@ export interface MessageResult {
   readonly error: string;
 }
 
+/** Between whom a batch travels. */
+export type Route = Pick<Delivered<DescMessage>, "sender" | "recipient">;
+
 /** Takes over what outboxes of the other side send. */
 export interface Inbox {
   /** Applies messages, each stream in order, and answers for each; what is not done in time is answered as unfinished. */
-  take(batch: MessageBatch, sender: string): Promise<MessageResult[]>;
+  take(batch: MessageBatch, route: Route): Promise<MessageResult[]>;
 }
 
 /** @throws OutboxCategoryError when two receivers have one category. */
 export function createInbox(options: InboxOptions): Inbox {
   const receivers = indexCategories(options.receivers);
   return {
-    async take(batch, sender) {
+    async take(batch, route) {
       const results = batch.messages.map((): MessageResult => ({ outcome: Outcome.UNFINISHED, error: "" }));
       const streams = groupByStream(batch.messages, receivers);
       const work = Array.from({ length: Math.min(STREAMS_AT_ONCE, streams.length) }, async () => {
         for (let stream = streams.shift(); stream !== undefined; stream = streams.shift()) {
-          await takeStream({ ...options, receivers, sender }, batch.messages, stream, results);
+          await takeStream({ ...options, ...route, receivers }, batch.messages, stream, results);
         }
       });
       await withinBudget(batch.budgetMs, Promise.all(work));
@@ -83,10 +88,7 @@ export function createInbox(options: InboxOptions): Inbox {
   };
 }
 
-type Taking = Omit<InboxOptions, "receivers"> & {
-  readonly receivers: Categories<OutboxReceiver>;
-  readonly sender: string;
-};
+type Taking = Omit<InboxOptions, "receivers"> & Route & { readonly receivers: Categories<OutboxReceiver> };
 
 /** The places of each stream's messages, in order. */
 function groupByStream(messages: readonly Message[], receivers: Categories<OutboxReceiver>): number[][] {
@@ -134,7 +136,8 @@ async function takeOne(taking: Taking, message: Message): Promise<string | undef
       if (ownership !== "sender")
         return `ORGANIZATION_NOT_OWNED: it lives ${ownership === "other" ? "elsewhere" : "nowhere"}`;
     }
-    await receiver.apply({ shardId, objectId, version, content, sender: taking.sender });
+    const { sender, recipient } = taking;
+    await receiver.apply({ shardId, objectId, version, content, sender, recipient });
     return undefined;
   } catch (error) {
     if (error instanceof ContentError) return error.message;

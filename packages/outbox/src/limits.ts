@@ -6,6 +6,8 @@ export interface OutboxLimits {
   readonly fetchMax: number;
   /** Messages in one call. Default 200. */
   readonly batchMax: number;
+  /** Bytes of content in one call, unless its first message has more; far below what a call may carry. Default 1 MiB. */
+  readonly batchBytesMax: number;
   /** Messages of one stream in one call. Default 50. */
   readonly streamBatchMax: number;
   /** Calls to one destination at once. Default 4. */
@@ -35,6 +37,7 @@ export const DEFAULT_OUTBOX_LIMITS: OutboxLimits = {
   rowsMax: 50_000,
   fetchMax: 5_000,
   batchMax: 200,
+  batchBytesMax: 1_048_576,
   streamBatchMax: 50,
   callsMax: 4,
   deepMin: 2_000,

@@ -15,15 +15,23 @@ export interface ReplicatedTable {
   readonly objectColumn: string;
 }
 
+/**
+ * Reads the present states of objects, as they are for one destination. An object that is left out is gone, or is none
+ * of the destination's any more, which for the destination is the same.
+ */
+export type ReadStates<State> = (
+  db: Queryable,
+  objectIds: readonly string[],
+  destination: string,
+) => Promise<ReadonlyMap<string, State>>;
+
 /** How a category is sent. */
 export interface OutboxSource {
   readonly category: Category;
   /** The table whose changes are told; undefined for messages that are written by hand. */
   readonly table: ReplicatedTable | undefined;
   /** The present states of objects, serialized. An object that is left out is gone. Undefined: the rows hold the content. */
-  readonly read:
-    | ((db: Queryable, objectIds: readonly string[]) => Promise<ReadonlyMap<string, Uint8Array | "withheld">>)
-    | undefined;
+  readonly read: ReadStates<Uint8Array | "withheld"> | undefined;
 }
 
 /**
@@ -33,13 +41,13 @@ export interface OutboxSource {
 export function replicateTable<D extends DescMessage>(
   content: D,
   table: ReplicatedTable,
-  read: (db: Queryable, objectIds: readonly string[]) => Promise<ReadonlyMap<string, StateOf<D>>>,
+  read: ReadStates<StateOf<D>>,
 ): OutboxSource {
   return {
     category: categoryOf(content),
     table,
-    async read(db, objectIds) {
-      const states = await read(db, objectIds);
+    async read(db, objectIds, destination) {
+      const states = await read(db, objectIds, destination);
       const serialized = new Map<string, Uint8Array | "withheld">();
       for (const [id, state] of states) {
         serialized.set(id, state === "withheld" ? state : toBinary(content, create(content, state)));

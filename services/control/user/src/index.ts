@@ -5,8 +5,11 @@ import { UserRow } from "./entities/user.js";
 import { UserCreateRequestRow } from "./entities/user-create-request.js";
 import { UserDeletionRow } from "./entities/user-deletion.js";
 import { UserEmailRow } from "./entities/user-email.js";
+import { apiTokenReplicas } from "./outbox/api-tokens.js";
+import { userReplicas } from "./outbox/users.js";
 import { createUserRpc } from "./rpc/index.js";
 import { finishDeletions } from "./tasks/finish-deletions.js";
+import { settleCells } from "./tasks/settle-cells.js";
 
 /** Users, their addresses, sessions and API tokens: control's. */
 export const userModule: ServiceModule = {
@@ -15,6 +18,7 @@ export const userModule: ServiceModule = {
   entities: [UserRow, UserEmailRow, UserCreateRequestRow, UserDeletionRow, ApiTokenRow],
   migrations: new URL("../migrations/", import.meta.url),
   contracts: (context) => [implementContract(UserService, createUserRpc(context))],
-  tasks: [finishDeletions],
+  tasks: [finishDeletions, settleCells],
   routes: [],
+  sends: [userReplicas, apiTokenReplicas],
 };
