@@ -690,6 +690,14 @@ export declare type GetOrganizationMappingRequest = Message<"cellway.directory.v
      */
     value: string;
     case: "slug";
+  } | {
+    /**
+     * By the public key of one of its projects.
+     *
+     * @generated from field: string project_public_key = 3;
+     */
+    value: string;
+    case: "projectPublicKey";
   } | { case: undefined; value?: undefined };
 };
 
