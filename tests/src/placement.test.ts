@@ -138,6 +138,26 @@ test("twenty creations at once fill two cells to their capacity and not beyond",
   ]);
 });
 
+test("a list of cells that counts says which of them an organization may be placed in, and no other list does", async () => {
+  const takers = async () => {
+    const { cells } = await directory().listCells({ withOrganizationCounts: true });
+    return cells.filter((cell) => cell.takesNewOrganizations === true).map(({ name }) => name);
+  };
+  expect(await takers()).toEqual(["de1", "us1", "us2"]);
+  await pin("us2");
+  expect(await takers()).toEqual(["de1", "us2"]);
+  expect(new Set(await placeMany(4))).toEqual(new Set(["us2"]));
+  await pin("");
+  await set("us2", { capacity: 4 });
+  expect(await takers()).toEqual(["de1", "us1"]);
+  expect(new Set(await placeMany(4))).toEqual(new Set(["us1"]));
+  await set("us1", { state: DRAINING });
+  expect(await takers()).toEqual(["de1"]);
+  expect(await failureOf(place())).toEqual(FULL);
+  const { cells } = await directory().listCells({});
+  expect(cells.map((cell) => cell.takesNewOrganizations)).toEqual([undefined, undefined, undefined]);
+});
+
 test("a creation that failed gives its place back", async () => {
   await set("us1", { capacity: 1 });
   await set("us2", { state: DRAINING });

@@ -26,6 +26,7 @@ export class RouteWriter {
   async clear(): Promise<void> {
     await this.pool.query("delete from control.organization_mapping");
     await this.pool.query("delete from control.organization_slug_reservation");
+    await this.pool.query("delete from control.project_key_mapping");
   }
 
   async insert(slug: string, cell: string, sql: Sql = this.pool): Promise<string> {
@@ -57,6 +58,44 @@ export class RouteWriter {
     await sql.query(`delete from ${table} where organization_id = -$1::bigint`, [id]);
   }
 
+  /** Renames as the directory does, whose steps are in the order of the saga: the old slug stays as an alias. */
+  async renameKeeping(id: string, slug: string): Promise<void> {
+    await this.reserve(id, slug, this.pool, "RENAME");
+    const transaction = await this.begin();
+    const table = "control.organization_slug_reservation";
+    await transaction.query(
+      `update ${table} set kind = 'ALIAS', expires_at = now() + interval '1 day' where organization_id = $1 and kind = 'PRIMARY'`,
+      [id],
+    );
+    await transaction.query(`update ${table} set kind = 'PRIMARY' where slug = $1`, [slug]);
+    await transaction.query("update control.organization_mapping set slug = $2 where organization_id = $1", [id, slug]);
+    await transaction.end("commit");
+  }
+
+  /** A slug that is reserved for an organization and is not its own. */
+  async addAlias(id: string, slug: string, sql: Sql = this.pool): Promise<void> {
+    await this.reserve(id, slug, sql, "ALIAS");
+  }
+
+  async dropAlias(slug: string, sql: Sql = this.pool): Promise<void> {
+    await sql.query("delete from control.organization_slug_reservation where slug = $1", [slug]);
+  }
+
+  /** The public key of a project, as the receiver of the cells' messages writes it. */
+  async addKey(id: string, publicKey: string, sql: Sql = this.pool): Promise<string> {
+    this.lastId += 1;
+    await sql.query(
+      `insert into control.project_key_mapping (project_key_id, organization_id, project_id, public_key, version)
+        values ($1, $2, 1, $3, 1)`,
+      [this.lastId, id, publicKey],
+    );
+    return String(this.lastId);
+  }
+
+  async removeKey(keyId: string, sql: Sql = this.pool): Promise<void> {
+    await sql.query("update control.project_key_mapping set is_removed = true where project_key_id = $1", [keyId]);
+  }
+
   async begin(): Promise<OpenTransaction> {
     const client = new pg.Client({ connectionString: this.url });
     await client.connect();
@@ -78,10 +117,11 @@ export class RouteWriter {
     await this.pool.end();
   }
 
-  private async reserve(id: string, slug: string, sql: Sql): Promise<void> {
+  private async reserve(id: string, slug: string, sql: Sql, kind = "PRIMARY"): Promise<void> {
     await sql.query(
-      "insert into control.organization_slug_reservation (slug, organization_id, cell_name) values ($1, $2, 'us1')",
-      [slug, id],
+      `insert into control.organization_slug_reservation (slug, organization_id, cell_name, kind, expires_at)
+        values ($1, $2, 'us1', $3, case when $3 = 'ALIAS' then now() + interval '1 day' end)`,
+      [slug, id, kind],
     );
   }
 }

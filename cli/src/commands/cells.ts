@@ -43,7 +43,7 @@ export function formatCells(cells: readonly Cell[], localities: readonly Localit
       String(cell.weight),
       cell.capacity === 0 ? "-" : String(cell.capacity),
       String(cell.organizationCount),
-      takesOrganizations(cell, locality) ? "yes" : "",
+      takesOrganizations(cell),
       cell.rpcAddress,
     ];
   });
@@ -66,7 +66,11 @@ export function describeCell({ name, number, locality, rpcAddress, weight, capac
 
 function formatJson(cells: readonly Cell[], localities: readonly Locality[]): string {
   return JSON.stringify({
-    cells: cells.map((cell) => ({ ...describeCell(cell), organizations: cell.organizationCount })),
+    cells: cells.map((cell) => ({
+      ...describeCell(cell),
+      organizations: cell.organizationCount,
+      takesNewOrganizations: cell.takesNewOrganizations ?? null,
+    })),
     localities: localities.map((locality) => ({
       name: locality.name,
       displayName: locality.displayName,
@@ -77,11 +81,10 @@ function formatJson(cells: readonly Cell[], localities: readonly Locality[]): st
   });
 }
 
-/** Whether an organization that is created in the locality now may land in the cell. */
-function takesOrganizations(cell: Cell, locality: Locality | undefined): boolean {
-  if (cell.state === CellState.DRAINING) return false;
-  if (cell.capacity !== 0 && cell.organizationCount >= cell.capacity) return false;
-  return locality?.newOrganizationCell === "" || locality?.newOrganizationCell === cell.name;
+/** Whether an organization that is created in the locality now may land in the cell; a control of before does not say. */
+function takesOrganizations({ takesNewOrganizations: takes }: Cell): string {
+  if (takes === undefined) return "?";
+  return takes ? "yes" : "";
 }
 
 function stateOf({ state }: Pick<Cell, "state">): string {

@@ -1,13 +1,13 @@
 import { createRpcError } from "@cellway/rpc";
 import { Code, type ConnectError } from "@connectrpc/connect";
-import type { RouteKey } from "./route-directory.js";
+import { KIND_PHRASES, type RouteKey } from "./route-directory.js";
 
 /** UNAVAILABLE / ROUTE_UNKNOWN: nothing is known of the key here, and control does not answer. Never a "not found". */
 export function createRouteUnknownError(key: RouteKey, cause: unknown): ConnectError {
   return createRpcError(
     Code.Unavailable,
     "ROUTE_UNKNOWN",
-    `Where the organization with the ${key.kind} ${key.value} lives is not known here, and control does not answer.`,
+    `Where ${KIND_PHRASES[key.kind]} ${key.value} leads is not known here, and control does not answer.`,
     { metadata: { [key.kind]: key.value }, cause },
   );
 }

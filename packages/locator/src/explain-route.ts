@@ -1,13 +1,16 @@
 import type { Finding, Locator } from "./locator.js";
-import type { RouteKey } from "./route-directory.js";
-import type { RouteOrigin } from "./table/route-table.js";
+import { KIND_PHRASES, type RouteKey } from "./route-directory.js";
+import type { RouteOrigin } from "./table/records.js";
 
 /** Why a request for an organization goes where it goes. */
 export interface RouteExplanation {
-  /** `organization slug`: what the route was looked up by. */
+  /** What the route was looked up by: `organization slug`, `organization slug alias`, `organization id`, `project key`. */
   readonly rule: string;
   readonly key: string;
   readonly outcome: Finding["outcome"];
+  /** The id and slug of the organization that the key leads to; null when it is not routed here. */
+  readonly organizationId: string | null;
+  readonly organizationSlug: string | null;
   readonly cell: string | null;
   readonly locality: string | null;
   readonly address: string | null;
@@ -31,15 +34,22 @@ export async function explainRoute(
   const remembered = locator.findKnown(key) === undefined ? locator.findAbsence(key) : undefined;
   const finding = await locator.find(key);
   const { completeUntilMs } = locator.memory;
-  const rule = `organization ${key.kind}`;
+  const rule = KIND_PHRASES[key.kind];
   const ageMs = completeUntilMs === undefined ? null : Math.max(0, now() - completeUntilMs);
   const common = { rule, key: key.value, outcome: finding.outcome, ageMs };
   if (finding.outcome === "routed") {
-    const { cell, epoch, origin } = finding;
+    const { cell, epoch, origin, organizationId, slug } = finding;
     const learnedAgoMs = Math.max(0, now() - finding.learnedAtMs);
-    const why = `${rule} ${key.value} lives in ${cell.name} (${cell.locality}) since epoch ${epoch}, known from ${ORIGIN_PHRASES[origin]}`;
+    const isAlias = key.kind === "slug" && slug !== key.value;
+    const named = `${rule}${isAlias ? " alias" : ""} ${key.value}`;
+    const leads =
+      isAlias || key.kind === "projectKey" ? ` leads to organization ${slug} (${organizationId}), which` : "";
+    const why = `${named}${leads} lives in ${cell.name} (${cell.locality}) since epoch ${epoch}, known from ${ORIGIN_PHRASES[origin]}`;
     return {
       ...common,
+      rule: isAlias ? `${rule} alias` : rule,
+      organizationId,
+      organizationSlug: slug,
       cell: cell.name,
       locality: cell.locality,
       address: cell.address,
@@ -51,7 +61,8 @@ export async function explainRoute(
   }
   const from = remembered === undefined ? "question" : "absence";
   const said = remembered === undefined ? "control says" : "control said a moment ago";
-  const nowhere = { ...common, address: null, epoch: null, from, learnedAgoMs: null } as const;
+  const unknown = { organizationId: null, organizationSlug: null, address: null, epoch: null, learnedAgoMs: null };
+  const nowhere = { ...common, ...unknown, from } as const;
   if (finding.outcome === "absent") {
     return { ...nowhere, cell: null, locality: null, why: `${said} that there is no ${rule} ${key.value}` };
   }

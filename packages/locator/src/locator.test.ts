@@ -68,6 +68,42 @@ test("a change that overtakes an answer is not undone by it", async () => {
   expect(await finding).toMatchObject({ outcome: "routed", cell: { name: "us2" }, epoch: 13 });
 });
 
+const projectKey = (value: string) => ({ kind: "projectKey", value }) as const;
+
+test("aliases and project keys that the feed has brought are found without a question, and move with the organization", async () => {
+  const { locator, directory } = createTestLocator();
+  for (const one of snapshot(["7:acme@us1:12", "old>7:13", "#abc>7:14"])) locator.memory.apply(one);
+  expect([locator.peekSlug("old")?.name, locator.peekProjectKey("abc")?.name]).toEqual(["us1", "us1"]);
+  locator.memory.apply(routes(["7:acme@us2:15"]));
+  const acme = { outcome: "routed", organizationId: "7", slug: "acme", cell: { name: "us2" }, epoch: 15 };
+  expect(await locator.find(slug("old"))).toMatchObject(acme);
+  expect(await locator.find(projectKey("abc"))).toMatchObject(acme);
+  expect(directory.asked).toEqual([]);
+});
+
+test("a project key that is not known is asked for, and an absence is forgotten when the feed brings it", async () => {
+  const { locator, directory, clock } = createTestLocator();
+  expect(await locator.find(projectKey("abc"))).toEqual({ outcome: "absent" });
+  locator.memory.apply(routes(["7:acme@us1:12", "#abc>7:13"]));
+  expect(await locator.find(projectKey("abc"))).toMatchObject({ outcome: "routed" });
+  locator.memory.apply(routes(["#abc>-:14"]));
+  directory.answer = ({ kind }) => (kind === "projectKey" ? ACME : undefined);
+  expect(await locator.find(projectKey("abc"))).toMatchObject({ outcome: "routed", slug: "acme" });
+  expect(directory.asked).toEqual(["projectKey:abc", "projectKey:abc"]);
+  clock.nowMs += 2_000;
+  await locator.find(projectKey("abc"));
+  expect(directory.asked).toHaveLength(3);
+});
+
+test("a key whose organization is not here is asked for, and says that it is elsewhere", async () => {
+  const { locator, directory } = createTestLocator({ localities: ["us"] });
+  directory.answer = () => ({ ...ACME, cellName: "de1", locality: "de" });
+  locator.memory.apply(routes(["old>7:13", "#abc>7:14"]));
+  const elsewhere = { outcome: "elsewhere", cellName: "de1", locality: "de" };
+  expect([await locator.find(slug("old")), await locator.find(projectKey("abc"))]).toEqual([elsewhere, elsewhere]);
+  expect([locator.peekSlug("old"), locator.peekProjectKey("abc")]).toEqual([undefined, undefined]);
+});
+
 test("another slug of an organization is asked for, leads where the organization is now, and is remembered for a short time", async () => {
   const { locator, directory, clock } = createTestLocator();
   directory.answer = () => ACME;
@@ -129,6 +165,8 @@ test("an explanation says rule, key, cell, epoch, where it came from and how old
     rule: "organization slug",
     key: "acme",
     outcome: "routed",
+    organizationId: "7",
+    organizationSlug: "acme",
     cell: "us2",
     locality: "us",
     address: "http://us2.test:1",
@@ -137,6 +175,17 @@ test("an explanation says rule, key, cell, epoch, where it came from and how old
     learnedAgoMs: 2_000,
     ageMs: clock.nowMs - NOW_MS,
     why: "organization slug acme lives in us2 (us) since epoch 20, known from a change that the feed sent",
+  });
+  locator.memory.apply(routes(["old>7:21", "#abc>7:22"]));
+  expect(await explain("old")).toMatchObject({
+    rule: "organization slug alias",
+    organizationSlug: "acme",
+    why: "organization slug alias old leads to organization acme (7), which lives in us2 (us) since epoch 20, known from a change that the feed sent",
+  });
+  expect(await explainRoute(locator, projectKey("abc"))).toMatchObject({
+    rule: "project key",
+    cell: "us2",
+    why: expect.stringContaining("project key abc leads to organization acme (7), which lives in us2 (us)"),
   });
   directory.answer = () => undefined;
   expect([(await explain("nobody")).from, (await explain("nobody")).from]).toEqual(["question", "absence"]);

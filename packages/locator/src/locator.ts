@@ -3,7 +3,7 @@ import { AbsenceMemory } from "./absence-memory.js";
 import { createQuestionsLimitError, createRouteUnknownError } from "./errors.js";
 import type { RouteAnswer, RouteDirectory, RouteKey } from "./route-directory.js";
 import { type RoutedCell, RouteMemory } from "./route-memory.js";
-import type { RouteOrigin } from "./table/route-table.js";
+import type { RouteOrigin } from "./table/records.js";
 
 /** Where an organization lives, and how that is known. */
 export interface FoundRoute {
@@ -46,8 +46,8 @@ export interface LocatorOptions {
 
 const ABSENT = { outcome: "absent" } as const;
 
-/** What is remembered of a slug that the memory does not hold: nothing leads there, or it is another slug of somebody. */
-type Remembered = Exclude<Finding, FoundRoute> | { readonly outcome: "alias"; readonly organizationId: string };
+/** What is remembered of a key that the memory does not hold: it leads nowhere, or to this organization. */
+type Remembered = Exclude<Finding, FoundRoute> | { readonly outcome: "leads"; readonly organizationId: string };
 
 /**
  * Finds the cell of an organization in memory, in much less than a microsecond. What the memory does not hold is asked of
@@ -71,11 +71,12 @@ export class Locator {
         this.absences.forget(`id:${organizationId}`);
         this.absences.forget(`slug:${slug}`);
       },
+      onKeyRouted: (kind, value) => this.absences.forget(`${kind === "alias" ? "slug" : kind}:${value}`),
     });
     this.hits = metrics.counter("cellway_locator_lookups_total", { outcome: "memory" });
   }
 
-  /** The cell of a slug, from memory alone; undefined when that does not know, which is no absence. */
+  /** The cell that a slug leads to, from memory alone; undefined when that does not know, which is no absence. */
   peekSlug(slug: string): RoutedCell | undefined {
     const place = this.memory.table.findSlug(slug);
     return place === 0 ? undefined : this.cellAt(place);
@@ -84,6 +85,12 @@ export class Locator {
   /** The cell of an organization's id, from memory alone; undefined when that does not know, which is no absence. */
   peekId(organizationId: string): RoutedCell | undefined {
     const place = this.memory.table.findId(organizationId);
+    return place === 0 ? undefined : this.cellAt(place);
+  }
+
+  /** The cell that a project's public key leads to, from memory alone; undefined when that does not know. */
+  peekProjectKey(publicKey: string): RoutedCell | undefined {
+    const place = this.memory.table.findProjectKey(publicKey);
     return place === 0 ? undefined : this.cellAt(place);
   }
 
@@ -140,9 +147,9 @@ export class Locator {
   }
 
   /** What the memory knows of a key; undefined when it must be asked. */
-  findKnown({ kind, value }: RouteKey): Finding | undefined {
+  findKnown(key: RouteKey): Finding | undefined {
     const { table } = this.memory;
-    const place = kind === "slug" ? table.findSlug(value) : table.findId(value);
+    const place = this.findPlace(key);
     if (place === 0) return undefined;
     const cell = this.memory.cellAt(place);
     if (cell === undefined) return undefined;
@@ -151,7 +158,7 @@ export class Locator {
     return {
       outcome: "routed",
       organizationId: table.idAt(place),
-      slug: table.slugAt(place),
+      slug: table.textAt(place),
       cell,
       epoch: table.epochAt(place),
       origin: table.originAt(place),
@@ -162,8 +169,14 @@ export class Locator {
   /** What earlier answers say of a key that the memory does not hold. */
   findAbsence({ kind, value }: RouteKey): Finding | undefined {
     const remembered = this.absences.find(`${kind}:${value}`);
-    if (remembered?.outcome !== "alias") return remembered;
+    if (remembered?.outcome !== "leads") return remembered;
     return this.findKnown({ kind: "id", value: remembered.organizationId });
+  }
+
+  private findPlace({ kind, value }: RouteKey): number {
+    const { table } = this.memory;
+    if (kind === "id") return table.findId(value);
+    return kind === "slug" ? table.findSlug(value) : table.findProjectKey(value);
   }
 
   private cellAt(place: number): RoutedCell | undefined {
@@ -195,10 +208,10 @@ export class Locator {
     // Also when the answer was "absent": the feed may have brought it meanwhile, unless the memory may be behind.
     const known = answer === undefined && text.startsWith("anew:") ? undefined : this.findKnown(key);
     if (known !== undefined) return known;
-    // The organization may have been asked for by another slug than its own.
+    // The key may be one that the feed has not brought yet.
     const owner = answer === undefined ? undefined : this.findKnown({ kind: "id", value: answer.organizationId });
     if (answer !== undefined && owner !== undefined) {
-      this.absences.remember(text, { outcome: "alias", organizationId: answer.organizationId });
+      this.absences.remember(text, { outcome: "leads", organizationId: answer.organizationId });
       return owner;
     }
     const finding =

@@ -14,6 +14,8 @@ export function reportLocator(options: {
   const { memory, metrics, now } = options;
   const report = () => {
     metrics.set("cellway_locator_routes", {}, memory.table.count);
+    metrics.set("cellway_locator_keys", { kind: "slug_alias" }, memory.table.countKeys("alias"));
+    metrics.set("cellway_locator_keys", { kind: "project_key" }, memory.table.countKeys("projectKey"));
     metrics.set("cellway_locator_memory_bytes", {}, memory.table.bytes);
     reportAge("cellway_locator_age_seconds", memory.completeUntilMs);
     reportAge("cellway_locator_disk_copy_age_seconds", options.diskCompleteUntilMs?.());

@@ -2,11 +2,18 @@ import type { DirectoryService } from "@cellway/gen/cellway/directory/v1/directo
 import type { Client } from "@connectrpc/connect";
 import type { CellStatement } from "./route-memory.js";
 
-/** By what something is routed. */
+/** By what something is routed: an organization's slug, also one that is an alias, its id, or a project's public key. */
 export interface RouteKey {
-  readonly kind: "slug" | "id";
+  readonly kind: "slug" | "id" | "projectKey";
   readonly value: string;
 }
+
+/** What people call a kind of keys. */
+export const KIND_PHRASES: Readonly<Record<RouteKey["kind"], string>> = {
+  slug: "organization slug",
+  id: "organization id",
+  projectKey: "project key",
+};
 
 /** Where an organization lives, as control answers it. */
 export interface RouteAnswer {
@@ -19,19 +26,19 @@ export interface RouteAnswer {
 
 /** Whom a locator asks about what it does not know. Rejects when there is no answer. */
 export interface RouteDirectory {
-  /** Where the organization lives now; undefined when there is none. */
+  /** Where the organization that the key leads to lives now; undefined when there is none. */
   findOrganization(key: RouteKey): Promise<RouteAnswer | undefined>;
   /** All cells there are. Epoch 0: what the feed says of a cell is better. */
   listCells(): Promise<CellStatement[]>;
 }
 
+const KEY_FIELDS = { slug: "slug", id: "organizationId", projectKey: "projectPublicKey" } as const;
+
 /** Asks control's directory. */
 export function createRemoteDirectory(client: Client<typeof DirectoryService>): RouteDirectory {
   return {
     async findOrganization({ kind, value }) {
-      const organization =
-        kind === "slug" ? ({ case: "slug", value } as const) : ({ case: "organizationId", value } as const);
-      const { mapping } = await client.getOrganizationMapping({ organization });
+      const { mapping } = await client.getOrganizationMapping({ organization: { case: KEY_FIELDS[kind], value } });
       if (mapping === undefined) return undefined;
       const { organizationId, slug, cellName, locality, routeEpoch } = mapping;
       return { organizationId, slug, cellName, locality, epoch: Number(routeEpoch) };

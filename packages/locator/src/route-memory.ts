@@ -1,6 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { CellRoute, Route, WatchRoutesResponse } from "@cellway/gen/cellway/directory/v1/route_feed";
-import { type RouteOrigin, RouteTable } from "./table/route-table.js";
+import type { KeyKind, RouteOrigin } from "./table/records.js";
+import { RouteTable } from "./table/route-table.js";
 
 /** A cell that routes lead to. */
 export interface RoutedCell {
@@ -18,6 +19,16 @@ export interface RouteStatement {
   /** Not read in a delete. */
   readonly cellName: string;
   /** Up to 2^53. */
+  readonly epoch: number;
+  readonly isDeleted: boolean;
+}
+
+/** What the feed says of another slug of an organization, or of the public key of a project. */
+export interface KeyStatement {
+  readonly kind: KeyKind;
+  readonly value: string;
+  /** Whom it leads to. Not read in a delete. */
+  readonly organizationId: string;
   readonly epoch: number;
   readonly isDeleted: boolean;
 }
@@ -70,6 +81,8 @@ export class RouteMemory {
       readonly now: () => number;
       /** Told of every organization that is routed from now on. */
       readonly onRouted?: (organizationId: string, slug: string) => void;
+      /** Told of everything else that leads to one from now on. */
+      readonly onKeyRouted?: (kind: KeyKind, value: string) => void;
     },
   ) {}
 
@@ -82,10 +95,7 @@ export class RouteMemory {
       case "routes": {
         const { cells, routes, isSnapshot } = event.value;
         for (const cell of cells) this.stateCell(toCellStatement(cell));
-        for (const route of routes) {
-          const statement = toRouteStatement(route);
-          if (statement !== undefined) this.stateRoute(statement, isSnapshot ? "snapshot" : "change");
-        }
+        for (const route of routes) this.takeRoute(route, isSnapshot ? "snapshot" : "change");
         break;
       }
       case "snapshotEnd":
@@ -122,25 +132,21 @@ export class RouteMemory {
 
   /** Takes over what is said of an organization, unless something newer is known. */
   stateRoute(statement: RouteStatement, origin: RouteOrigin): void {
-    const { organizationId, epoch } = statement;
+    const { organizationId, slug, epoch } = statement;
     const { table } = this;
-    const place = table.findId(organizationId);
-    const known = place === 0 ? (this.deletes.get(organizationId) ?? -1) : table.epochAt(place);
-    if (statement.isDeleted) {
-      if (epoch < known) return;
-      if (place !== 0) table.remove(place);
-      this.rememberDelete(organizationId, epoch);
-    } else if (place === 0 ? epoch <= known : epoch < known) {
-      if (place !== 0) table.markSeen(place);
-      return;
-    } else {
-      const { slug } = statement;
-      const cell = this.slotOf(statement.cellName).index;
-      table.set({ id: organizationId, slug, cell, epoch, origin, learnedAtS: Math.floor(this.options.now() / 1_000) });
-      if (this.deletes.size > 0) this.deletes.delete(organizationId);
-      this.options.onRouted?.(organizationId, slug);
-    }
-    this.version += 1;
+    if (!this.accept(statement, table.findId(organizationId), organizationId)) return;
+    const cell = this.slotOf(statement.cellName).index;
+    table.set({ id: organizationId, slug, cell, epoch, origin, learnedAtS: this.nowS() });
+    this.options.onRouted?.(organizationId, slug);
+  }
+
+  /** Takes over what is said of an alias or a project key, unless something newer is known. */
+  stateKey(statement: KeyStatement, origin: RouteOrigin): void {
+    const { kind, value, organizationId, epoch } = statement;
+    const { table } = this;
+    if (!this.accept(statement, table.findKey(kind, value), `${kind}:${value}`)) return;
+    table.setKey({ kind, value, organizationId, epoch, origin, learnedAtS: this.nowS() });
+    this.options.onKeyRouted?.(kind, value);
   }
 
   /** Takes over what is said of a cell, unless something newer is known. */
@@ -179,6 +185,54 @@ export class RouteMemory {
     }));
   }
 
+  private takeRoute({ key, cellName, epoch: epochText, isDeleted }: Route, origin: RouteOrigin): void {
+    const epoch = Number(epochText);
+    switch (key.case) {
+      case "organization":
+        this.stateRoute({ ...key.value, cellName, epoch, isDeleted }, origin);
+        break;
+      case "slugAlias": {
+        const { slug: value, organizationId } = key.value;
+        this.stateKey({ kind: "alias", value, organizationId, epoch, isDeleted }, origin);
+        break;
+      }
+      case "projectKey": {
+        const { publicKey: value, organizationId } = key.value;
+        this.stateKey({ kind: "projectKey", value, organizationId, epoch, isDeleted }, origin);
+        break;
+      }
+      case undefined:
+        break;
+    }
+  }
+
+  /**
+   * Whether a statement is to be put into the table, where its record is at this place. Carries out a delete that is news.
+   */
+  private accept(statement: { epoch: number; isDeleted: boolean }, place: number, name: string): boolean {
+    const { epoch, isDeleted } = statement;
+    const { table, deletes } = this;
+    const known = place === 0 ? (deletes.get(name) ?? -1) : table.epochAt(place);
+    if (isDeleted) {
+      if (epoch < known) return false;
+      if (place !== 0) table.remove(place);
+      this.rememberDelete(name, epoch);
+      this.version += 1;
+      return false;
+    }
+    if (place === 0 ? epoch <= known : epoch < known) {
+      if (place !== 0) table.markSeen(place);
+      return false;
+    }
+    if (deletes.size > 0) deletes.delete(name);
+    this.version += 1;
+    return true;
+  }
+
+  private nowS(): number {
+    return Math.floor(this.options.now() / 1_000);
+  }
+
   /** The feed is another one, so that its epochs cannot be compared with those that are known. */
   private forgetEpochs(): void {
     this.deletes.clear();
@@ -186,10 +240,10 @@ export class RouteMemory {
     for (const slot of this.cells) slot.epoch = 0;
   }
 
-  private rememberDelete(organizationId: string, epoch: number): void {
+  private rememberDelete(name: string, epoch: number): void {
     // Taken out first, so that the map stays in the order of the deletes.
-    this.deletes.delete(organizationId);
-    this.deletes.set(organizationId, epoch);
+    this.deletes.delete(name);
+    this.deletes.set(name, epoch);
     if (this.deletes.size <= DELETES_MAX) return;
     for (const oldest of this.deletes.keys()) {
       this.deletes.delete(oldest);
@@ -211,12 +265,6 @@ export class RouteMemory {
 
 function toCellStatement({ name, locality, rpcAddress, epoch, isDeleted }: CellRoute): CellStatement {
   return { name, locality, address: rpcAddress, epoch: Number(epoch), isDeleted };
-}
-
-function toRouteStatement({ key, cellName, epoch, isDeleted }: Route): RouteStatement | undefined {
-  if (key.case !== "organization") return undefined;
-  const { organizationId, slug } = key.value;
-  return { organizationId, slug, cellName, epoch: Number(epoch), isDeleted };
 }
 
 function readTime(timestamp: Parameters<typeof timestampMs>[0] | undefined): number | undefined {

@@ -1,5 +1,5 @@
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
-import { RouteFeedService } from "@cellway/gen/cellway/directory/v1/route_feed";
+import { RouteFeedService, RouteKeyKind } from "@cellway/gen/cellway/directory/v1/route_feed";
 import type { RpcRuntime } from "@cellway/rpc";
 import type { Logger } from "@cellway/telemetry";
 import { type DiskCopyKeeper, type DiskCopyOptions, keepDiskCopy, loadDiskCopy } from "./disk/disk-copy.js";
@@ -7,6 +7,9 @@ import { type Following, type FollowOptions, followRoutes } from "./follow-route
 import { Locator, type LocatorOptions } from "./locator.js";
 import { reportLocator } from "./report-locator.js";
 import { createRemoteDirectory } from "./route-directory.js";
+
+/** By what a locator routes besides organizations. */
+const KEYS = [RouteKeyKind.SLUG_ALIAS, RouteKeyKind.PROJECT_KEY];
 
 /** What a locator outside of control is made of. */
 export interface StartLocatorOptions
@@ -42,7 +45,8 @@ export async function startLocator(options: StartLocatorOptions): Promise<Runnin
   let keeper: DiskCopyKeeper | undefined;
   if (disk !== undefined) await loadDiskCopy({ ...disk, memory, localities, logger, metrics });
   const feed = rpc.client(RouteFeedService);
-  const watch: FollowOptions["watch"] = (request, { signal }) => feed.watchRoutes(request, { signal });
+  const watch: FollowOptions["watch"] = (request, { signal }) =>
+    feed.watchRoutes({ ...request, keys: KEYS }, { signal });
   const following = followRoutes({ ...options, memory, localities, watch });
   if (disk !== undefined) keeper = keepDiskCopy({ ...disk, memory, localities, logger, metrics });
   const reporting = reportLocator({ memory, metrics, now, diskCompleteUntilMs: () => keeper?.completeUntilMs });

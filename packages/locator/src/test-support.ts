@@ -52,9 +52,14 @@ export function message(
   return create(WatchRoutesResponseSchema, { ...(event === undefined ? {} : { event }), cursor });
 }
 
-/** Routes, as `7:acme@us1:12` (id, slug, cell, epoch) and `7-:13` for a delete; their cells with them. */
+/**
+ * Routes, as `7:acme@us1:12` (id, slug, cell, epoch) and `7-:13` for a delete; their cells with them. `old>7:12` is the
+ * alias of an organization, `#abc>7:12` a project key, `old>-:13` a delete of one.
+ */
 export function routes(texts: readonly string[], { isSnapshot = false, cursor = "" } = {}): WatchRoutesResponse {
   const statements = texts.map((text) => {
+    const [, hash, value = "", leadsTo = "", keyEpoch = ""] = /^(#?)([^>@]+)>(\d+|-):(\d+)$/.exec(text) ?? [];
+    if (hash !== undefined) return keyRoute(hash === "#", value, leadsTo, keyEpoch);
     const [, id = "", slug = "", cellName = "", epoch = ""] = /^(\d+)(?::([^@]+)@(\w+)|-):(\d+)$/.exec(text) ?? [];
     const key = { case: "organization" as const, value: { organizationId: id, slug } };
     return { key, cellName, epoch, isDeleted: cellName === "" };
@@ -66,6 +71,15 @@ export function routes(texts: readonly string[], { isSnapshot = false, cursor = 
   return message({ case: "routes", value: { cells, routes: statements, isSnapshot } }, cursor);
 }
 
+function keyRoute(isProjectKey: boolean, value: string, leadsTo: string, epoch: string) {
+  const isDeleted = leadsTo === "-";
+  const organizationId = isDeleted ? "0" : leadsTo;
+  const key = isProjectKey
+    ? { case: "projectKey" as const, value: { publicKey: value, organizationId } }
+    : { case: "slugAlias" as const, value: { slug: value, organizationId } };
+  return { key, cellName: "", epoch, isDeleted };
+}
+
 /** A whole snapshot. */
 export function snapshot(texts: readonly string[], cursor = "c1", feedId = "feed"): WatchRoutesResponse[] {
   return [
@@ -75,13 +89,15 @@ export function snapshot(texts: readonly string[], cursor = "c1", feedId = "feed
   ];
 }
 
-/** What a memory holds, as `7:acme@us1:12`, ordered. */
+/** What a memory holds, as `7:acme@us1:12`, `old>7:12` and `#abc>7:12`, ordered. */
 export function held(memory: RouteMemory): string[] {
   const { table } = memory;
   const texts: string[] = [];
   table.visit((place) => {
-    const via = table.findSlug(table.slugAt(place)) === place ? ":" : "!";
-    texts.push(`${table.idAt(place)}${via}${table.slugAt(place)}@${memory.cellNameAt(place)}:${table.epochAt(place)}`);
+    const [kind, id, text, epoch] = [table.kindAt(place), table.idAt(place), table.textAt(place), table.epochAt(place)];
+    const via = table.findSlug(text) === place ? ":" : "!";
+    if (kind === "organization") texts.push(`${id}${via}${text}@${memory.cellNameAt(place)}:${epoch}`);
+    else texts.push(`${kind === "alias" ? "" : "#"}${text}>${id}:${epoch}`);
   });
   return texts.toSorted();
 }

@@ -74,6 +74,11 @@ export const METRIC_DEFINITIONS = {
     help: "Organizations whose route is in memory.",
     labels: [],
   },
+  cellway_locator_keys: {
+    type: "gauge",
+    help: "What else leads to organizations and is in memory, by kind: `slug_alias`, `project_key`.",
+    labels: ["kind"],
+  },
   cellway_locator_memory_bytes: {
     type: "gauge",
     help: "Memory that routes take, unused reserves included.",

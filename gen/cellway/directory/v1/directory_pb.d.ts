@@ -75,6 +75,14 @@ export declare type Cell = Message<"cellway.directory.v1.Cell"> & {
    * @generated from field: int32 organization_count = 8;
    */
   organizationCount: number;
+
+  /**
+   * Whether an organization that is created in the locality now may be placed here. Unset when it was not asked for,
+   * and by a control that does not say it yet.
+   *
+   * @generated from field: optional bool takes_new_organizations = 9;
+   */
+  takesNewOrganizations?: boolean | undefined;
 };
 
 /**
@@ -256,7 +264,7 @@ export declare const UserOrganizationSchema: GenMessage<UserOrganization>;
  */
 export declare type ListCellsRequest = Message<"cellway.directory.v1.ListCellsRequest"> & {
   /**
-   * Count the organizations of each cell. Costs a look at all of them.
+   * Count the organizations of each cell, and say whether it takes new ones. Costs a look at all of them.
    *
    * @generated from field: bool with_organization_counts = 1;
    */
@@ -690,6 +698,14 @@ export declare type GetOrganizationMappingRequest = Message<"cellway.directory.v
      */
     value: string;
     case: "slug";
+  } | {
+    /**
+     * By the public key of one of its projects.
+     *
+     * @generated from field: string project_public_key = 3;
+     */
+    value: string;
+    case: "projectPublicKey";
   } | { case: undefined; value?: undefined };
 };
 

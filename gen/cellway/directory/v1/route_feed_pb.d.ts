@@ -4,7 +4,7 @@
 // @generated from file cellway/directory/v1/route_feed.proto (package cellway.directory.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 
@@ -28,11 +28,19 @@ export declare type WatchRoutesRequest = Message<"cellway.directory.v1.WatchRout
   localities: string[];
 
   /**
-   * The last cursor of an earlier stream with the same localities; empty for a snapshot.
+   * The last cursor of an earlier stream with the same localities and keys; empty for a snapshot.
    *
    * @generated from field: string cursor = 2;
    */
   cursor: string;
+
+  /**
+   * By what else than organizations routes are wanted. Empty for organizations alone: all that a consumer knows that does
+   * not know the field. A control that does not know it gives no cursor that is good for one that does.
+   *
+   * @generated from field: repeated cellway.directory.v1.RouteKeyKind keys = 3;
+   */
+  keys: RouteKeyKind[];
 };
 
 /**
@@ -268,10 +276,26 @@ export declare type Route = Message<"cellway.directory.v1.Route"> & {
      */
     value: OrganizationKey;
     case: "organization";
+  } | {
+    /**
+     * Another slug of an organization; only when it was asked for.
+     *
+     * @generated from field: cellway.directory.v1.SlugAliasKey slug_alias = 5;
+     */
+    value: SlugAliasKey;
+    case: "slugAlias";
+  } | {
+    /**
+     * The public key of a project; only when it was asked for.
+     *
+     * @generated from field: cellway.directory.v1.ProjectKeyKey project_key = 6;
+     */
+    value: ProjectKeyKey;
+    case: "projectKey";
   } | { case: undefined; value?: undefined };
 
   /**
-   * The cell it lives in. Unset in a delete.
+   * The cell it lives in. Unset in a delete, and where the key names an organization: it lives where that does.
    *
    * @generated from field: string cell_name = 2;
    */
@@ -324,6 +348,93 @@ export declare type OrganizationKey = Message<"cellway.directory.v1.Organization
  * Use `create(OrganizationKeySchema)` to create a new message.
  */
 export declare const OrganizationKeySchema: GenMessage<OrganizationKey>;
+
+/**
+ * A slug that leads to an organization and is not its own. It may come before the organization.
+ *
+ * @generated from message cellway.directory.v1.SlugAliasKey
+ */
+export declare type SlugAliasKey = Message<"cellway.directory.v1.SlugAliasKey"> & {
+  /**
+   * The slug.
+   *
+   * @generated from field: string slug = 1;
+   */
+  slug: string;
+
+  /**
+   * Whom it leads to. Unset in a delete.
+   *
+   * @generated from field: int64 organization_id = 2 [jstype = JS_STRING];
+   */
+  organizationId: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.SlugAliasKey.
+ * Use `create(SlugAliasKeySchema)` to create a new message.
+ */
+export declare const SlugAliasKeySchema: GenMessage<SlugAliasKey>;
+
+/**
+ * The public key of a project. It may come before the organization.
+ *
+ * @generated from message cellway.directory.v1.ProjectKeyKey
+ */
+export declare type ProjectKeyKey = Message<"cellway.directory.v1.ProjectKeyKey"> & {
+  /**
+   * 32 hexadecimal digits.
+   *
+   * @generated from field: string public_key = 1;
+   */
+  publicKey: string;
+
+  /**
+   * Whose project it is. Unset in a delete.
+   *
+   * @generated from field: int64 organization_id = 2 [jstype = JS_STRING];
+   */
+  organizationId: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.ProjectKeyKey.
+ * Use `create(ProjectKeyKeySchema)` to create a new message.
+ */
+export declare const ProjectKeyKeySchema: GenMessage<ProjectKeyKey>;
+
+/**
+ * By what a route may be asked for besides organizations.
+ *
+ * @generated from enum cellway.directory.v1.RouteKeyKind
+ */
+export enum RouteKeyKind {
+  /**
+   * Never valid in a request.
+   *
+   * @generated from enum value: ROUTE_KEY_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Slugs that lead to an organization and are not its own: old ones, and the one that a rename has taken.
+   *
+   * @generated from enum value: ROUTE_KEY_KIND_SLUG_ALIAS = 1;
+   */
+  SLUG_ALIAS = 1,
+
+  /**
+   * Public keys of projects.
+   *
+   * @generated from enum value: ROUTE_KEY_KIND_PROJECT_KEY = 2;
+   */
+  PROJECT_KEY = 2,
+}
+
+/**
+ * Describes the enum cellway.directory.v1.RouteKeyKind.
+ */
+export declare const RouteKeyKindSchema: GenEnum<RouteKeyKind>;
 
 /**
  * The route feed.

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +28,19 @@ const write = (memory: RouteMemory, options: { bytesPerSecondMax?: number; signa
   return writeCopy(memory, { path, localities: [], bytesPerSecondMax, signal });
 };
 
+/** A copy as the version before wrote it: of organizations alone. */
+async function writeBefore(cursor: string): Promise<void> {
+  const cells = [{ name: "us1", locality: "us", address: "http://us1.test:1", epoch: 1, isDeleted: false }];
+  const footer = Buffer.from(
+    JSON.stringify({ localities: [], feedId: "feed", cursor, completeUntilMs: NOW_MS, cells }),
+  );
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(footer.length);
+  const record = Buffer.from("0104 0000 0c00000000000000 0700000000000000".replaceAll(" ", ""), "hex");
+  const body = Buffer.concat([Buffer.from("CWROUTE1"), record, Buffer.from("acme"), Buffer.from([0]), footer, length]);
+  await writeFile(path, Buffer.concat([body, createHash("sha256").update(body).digest()]));
+}
+
 const TEXTS = ["7:acme@us1:12", "9007199254740993:grüße@de1:9007199254740991", "8:globex@us2:13"];
 
 test("a copy gives back routes, cells, cursor and age", async () => {
@@ -44,8 +58,24 @@ test("a copy gives back routes, cells, cursor and age", async () => {
   expect(await locator.find({ kind: "slug", value: "grüße" })).toMatchObject({ origin: "disk", cell: { name: "de1" } });
 });
 
+test("a copy gives back aliases and project keys", async () => {
+  const texts = ["#abc>7:15", "7:acme@us1:12", "old>7:14", "older>7:13"];
+  await write(create(texts).memory);
+  const { memory, context } = create();
+  expect(await loadDiskCopy(context)).toBe(true);
+  expect(held(memory)).toEqual(texts);
+});
+
+test("a copy of the version before gives back what it has", async () => {
+  await writeBefore("c1");
+  const { memory, context } = create();
+  expect(await loadDiskCopy(context)).toBe(true);
+  expect([held(memory), memory.cursor, memory.isComplete]).toEqual([["7:acme@us1:12"], "c1", true]);
+});
+
 test.each<[string, (copy: Buffer) => Buffer]>([
   ["one bit of a route is wrong", (copy) => (copy.writeUInt8(copy.readUInt8(30) ^ 4, 30), copy)],
+  ["it is of a later version", (copy) => (copy.write("CWROUTE3", 0, "latin1"), copy)],
   ["the end is missing", (copy) => copy.subarray(0, copy.length - 7)],
   ["it is empty", () => Buffer.alloc(0)],
   ["it is something else", () => Buffer.from("x".repeat(200))],

@@ -4,10 +4,12 @@ import type { CellStatement, RouteMemory } from "../route-memory.js";
 import { formatId } from "../table/keys.js";
 
 // A copy: the magic, records, a zero byte, the footer as JSON, its length in four bytes, and the SHA-256 of all before.
-// A record: a byte 1, the slug's length (1 byte), the cell's number (2), the epoch (8), the id (8), the slug.
-const MAGIC = Buffer.from("CWROUTE1");
-const RECORD = 1;
+// A record: what it is of (1 byte), the text's length (1), the cell's number (2), the epoch (8), the id (8), the text.
+const MAGIC = Buffer.from("CWROUTE2");
+/** Of the version before, which knew organizations alone: read as it is. What lacks, the feed brings in a snapshot. */
+const MAGIC_BEFORE = Buffer.from("CWROUTE1");
 const END = 0;
+const KINDS = { organization: 1, alias: 2, projectKey: 3 } as const;
 const RECORD_BYTES = 20;
 const LENGTH_BYTES = 4;
 const DIGEST_BYTES = 32;
@@ -37,14 +39,14 @@ export function encodeRecords(
   const parts: Buffer[] = [];
   const next = table.visit(
     (place) => {
-      const slug = Buffer.from(table.slugAt(place), "utf8");
-      const record = Buffer.allocUnsafe(RECORD_BYTES + slug.length);
-      record[0] = RECORD;
-      record[1] = slug.length;
+      const text = Buffer.from(table.textAt(place), "utf8");
+      const record = Buffer.allocUnsafe(RECORD_BYTES + text.length);
+      record[0] = KINDS[table.kindAt(place)];
+      record[1] = text.length;
       record.writeUInt16LE(table.cellAt(place), 2);
       record.writeBigUInt64LE(BigInt(table.epochAt(place)), 4);
       record.writeBigUInt64LE(BigInt(table.idAt(place)), 12);
-      slug.copy(record, RECORD_BYTES);
+      text.copy(record, RECORD_BYTES);
       parts.push(record);
     },
     from,
@@ -62,9 +64,9 @@ export function encodeFooter(footer: DiskFooter): Buffer {
 }
 
 /**
- * Reads a copy and puts its routes into an empty memory.
+ * Reads a copy, of this version or the one before, and puts its routes into an empty memory.
  *
- * @returns how many.
+ * @returns how many organizations.
  * @throws DiskCopyError, before anything is put in, when the copy is damaged or was made for other localities.
  */
 export function decodeCopy(copy: Buffer, memory: RouteMemory, localities: readonly string[]): number {
@@ -74,13 +76,18 @@ export function decodeCopy(copy: Buffer, memory: RouteMemory, localities: readon
   for (const cell of footer.cells) memory.stateCell(cell);
   let at = MAGIC.length;
   let count = 0;
-  for (; copy[at] === RECORD; count += 1) {
+  while (copy[at] !== END) {
+    const kind = copy[at];
     const length = copy[at + 1] as number;
     const cellName = footer.cells[copy.readUInt16LE(at + 2)]?.name ?? "";
     const epoch = Number(copy.readBigUInt64LE(at + 4));
     const organizationId = formatId(copy.readInt32LE(at + 12), copy.readInt32LE(at + 16));
-    const slug = copy.toString("utf8", at + RECORD_BYTES, at + RECORD_BYTES + length);
-    memory.stateRoute({ organizationId, slug, cellName, epoch, isDeleted: false }, "disk");
+    const text = copy.toString("utf8", at + RECORD_BYTES, at + RECORD_BYTES + length);
+    const common = { organizationId, epoch, isDeleted: false };
+    if (kind === KINDS.organization) {
+      memory.stateRoute({ ...common, slug: text, cellName }, "disk");
+      count += 1;
+    } else memory.stateKey({ ...common, kind: kind === KINDS.alias ? "alias" : "projectKey", value: text }, "disk");
     at += RECORD_BYTES + length;
   }
   memory.feedId = footer.feedId;
@@ -93,7 +100,8 @@ export function decodeCopy(copy: Buffer, memory: RouteMemory, localities: readon
 function readFooter(copy: Buffer): DiskFooter {
   const bodyEnd = copy.length - DIGEST_BYTES;
   if (bodyEnd < MAGIC.length + 1 + LENGTH_BYTES) throw new DiskCopyError("the copy is cut off");
-  if (!copy.subarray(0, MAGIC.length).equals(MAGIC)) throw new DiskCopyError("the file is no copy of routes");
+  const magic = copy.subarray(0, MAGIC.length);
+  if (!magic.equals(MAGIC) && !magic.equals(MAGIC_BEFORE)) throw new DiskCopyError("the file is no copy of routes");
   const digest = createHash("sha256").update(copy.subarray(0, bodyEnd)).digest();
   if (!digest.equals(copy.subarray(bodyEnd))) throw new DiskCopyError("the copy is damaged: its checksum is wrong");
   const length = copy.readUInt32LE(bodyEnd - LENGTH_BYTES);

@@ -59,30 +59,32 @@ export function hashId(low: number, high: number): number {
   return hash ^ (hash >>> 16);
 }
 
-/** The most bytes of UTF-8 that a slug may have. */
-export const SLUG_MAX_BYTES = 255;
+/** The most bytes of UTF-8 that a slug or a key may have. */
+export const TEXT_MAX_BYTES = 255;
 
 const encoder = new TextEncoder();
 
-/** A slug as words of its UTF-8 bytes, the last one filled up with zeros: read again and again without making an object. */
-export class SlugReader {
-  private readonly bytes = new Uint8Array(SLUG_MAX_BYTES + 5);
-  readonly words = new Int32Array(this.bytes.buffer, 0, (SLUG_MAX_BYTES + 1) / 4);
-  /** Bytes of the slug that was read last. */
+/** A text as words of its UTF-8 bytes, the last one filled up with zeros: read again and again without making an object. */
+export class TextReader {
+  private readonly bytes = new Uint8Array(TEXT_MAX_BYTES + 5);
+  readonly words = new Int32Array(this.bytes.buffer, 0, (TEXT_MAX_BYTES + 1) / 4);
+  /** Bytes of the text that was read last. */
   length = 0;
+  /** Spreads them: multiplies and shifts, word by word. */
+  hash = 0;
 
-  /** Reads a slug. False for one that is too long. */
-  read(slug: string): boolean {
+  /** Reads a text. False for one that is too long. */
+  read(text: string): boolean {
     const { bytes } = this;
-    const { read, written } = encoder.encodeInto(slug, bytes);
-    if (read !== slug.length || written > SLUG_MAX_BYTES) return false;
+    const { read, written } = encoder.encodeInto(text, bytes);
+    if (read !== text.length || written > TEXT_MAX_BYTES) return false;
     for (let index = written; (index & 3) !== 0; index += 1) bytes[index] = 0;
     this.length = written;
+    this.hash = this.spread();
     return true;
   }
 
-  /** Spreads what was read last: multiplies and shifts, word by word. */
-  hash(): number {
+  private spread(): number {
     const { words, length } = this;
     let hash = length;
     for (let index = 0; 4 * index < length; index += 1) {

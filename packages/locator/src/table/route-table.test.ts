@@ -1,23 +1,39 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { ORIGINS, RouteTable, type TableEntry } from "./route-table.js";
+import { type KeyKind, ORIGINS } from "./records.js";
+import { RouteTable, type TableEntry, type TableKey } from "./route-table.js";
 
 /** What the table promises, written down with plain maps. */
 class Model {
-  readonly entries = new Map<string, TableEntry & { seen: boolean }>();
+  readonly entries = new Map<string, TableEntry>();
+  /** The organizations that own slugs. */
   readonly slugs = new Map<string, string>();
+  readonly keys = { alias: new Map<string, TableKey>(), projectKey: new Map<string, TableKey>() };
 
   set(entry: TableEntry): void {
     this.remove(entry.id);
-    this.entries.set(entry.id, { ...entry, seen: true });
-    const holder = this.entries.get(this.slugs.get(entry.slug) ?? "");
-    if (holder === undefined || holder.epoch <= entry.epoch) this.slugs.set(entry.slug, entry.id);
+    this.entries.set(entry.id, entry);
+    if (this.takeSlug(entry.slug, entry.epoch)) this.slugs.set(entry.slug, entry.id);
+  }
+
+  setKey(key: TableKey): void {
+    this.keys[key.kind].delete(key.value);
+    if (key.kind === "projectKey" || this.takeSlug(key.value, key.epoch)) this.keys[key.kind].set(key.value, key);
   }
 
   remove(id: string): void {
     const known = this.entries.get(id);
     if (known !== undefined && this.slugs.get(known.slug) === id) this.slugs.delete(known.slug);
     this.entries.delete(id);
+  }
+
+  private takeSlug(slug: string, epoch: number): boolean {
+    const owner = this.entries.get(this.slugs.get(slug) ?? "");
+    const alias = this.keys.alias.get(slug);
+    if (Math.max(owner?.epoch ?? -1, alias?.epoch ?? -1) > epoch) return false;
+    this.slugs.delete(slug);
+    this.keys.alias.delete(slug);
+    return true;
   }
 }
 
@@ -35,8 +51,12 @@ const entry = fc.record<TableEntry>({
   origin: fc.constantFrom(...ORIGINS),
   learnedAtS: fc.integer({ min: 0, max: 4_294_967_295 }),
 });
+const kind = fc.constantFrom<KeyKind>("alias", "projectKey");
+const key = fc.record({ kind, value: slug, organizationId: id, epoch: entry.map(({ epoch }) => epoch) });
 const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("set" as const), entry }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant("key" as const), key }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("removeKey" as const), of: kind, value: slug }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("remove" as const), id }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("sweep" as const), kept: fc.array(id, { maxLength: 5 }) }) },
 );
@@ -44,7 +64,7 @@ const step = fc.oneof(
 function read(table: RouteTable, place: number): TableEntry {
   return {
     id: table.idAt(place),
-    slug: table.slugAt(place),
+    slug: table.textAt(place),
     cell: table.cellAt(place),
     epoch: table.epochAt(place),
     origin: table.originAt(place),
@@ -54,16 +74,36 @@ function read(table: RouteTable, place: number): TableEntry {
 
 function assertSame(table: RouteTable, model: Model): void {
   expect(table.count).toBe(model.entries.size);
-  for (const { seen: _, ...expected } of model.entries.values()) {
+  for (const expected of model.entries.values()) {
     expect(read(table, table.findId(expected.id))).toEqual(expected);
     const holder = table.findSlug(expected.slug);
     expect(holder === 0 ? undefined : table.idAt(holder)).toBe(model.slugs.get(expected.slug));
   }
+  for (const kind of ["alias", "projectKey"] as const) assertSameKeys(table, model, kind);
+  const keys = [...model.keys.alias.values(), ...model.keys.projectKey.values()];
+  const expected = [...model.entries.keys(), ...keys.map(nameOf)];
   const visited: string[] = [];
-  for (let from = table.visit((place) => visited.push(table.idAt(place)), 0, 3); from !== 0; )
-    from = table.visit((place) => visited.push(table.idAt(place)), from, 3);
-  expect(visited.toSorted()).toEqual([...model.entries.keys()].toSorted());
+  const note = (place: number) => {
+    const kind = table.kindAt(place);
+    visited.push(kind === "organization" ? table.idAt(place) : nameOf({ kind, value: table.textAt(place) }));
+  };
+  for (let from = table.visit(note, 0, 3); from !== 0; ) from = table.visit(note, from, 3);
+  expect(visited.toSorted()).toEqual(expected.toSorted());
 }
+
+const nameOf = ({ kind, value }: Pick<TableKey, "kind" | "value">) => `${kind} ${value}`;
+
+function assertSameKeys(table: RouteTable, model: Model, kind: KeyKind): void {
+  expect(table.countKeys(kind)).toBe(model.keys[kind].size);
+  for (const { value, organizationId, epoch } of model.keys[kind].values()) {
+    const place = table.findKey(kind, value);
+    expect([table.kindAt(place), table.idAt(place), table.epochAt(place)]).toEqual([kind, organizationId, epoch]);
+    const home = kind === "alias" ? table.findSlug(value) : table.findProjectKey(value);
+    expect(home).toBe(table.findId(organizationId));
+  }
+}
+
+const common = { origin: "change", learnedAtS: 1 } as const;
 
 test("whatever is put in, replaced, taken out and swept, the table says what plain maps say", () => {
   fc.assert(
@@ -78,12 +118,21 @@ test("whatever is put in, replaced, taken out and swept, the table says what pla
           if (table.findId(one.id) !== 0) table.remove(table.findId(one.id));
           model.remove(one.id);
           expect(table.findId(one.id)).toBe(0);
+        } else if (one.kind === "key") {
+          table.setKey({ ...one.key, ...common });
+          model.setKey({ ...one.key, ...common });
+        } else if (one.kind === "removeKey") {
+          const place = table.findKey(one.of, one.value);
+          if (place !== 0) table.remove(place);
+          model.keys[one.of].delete(one.value);
         } else {
           table.clearSeen();
           for (const kept of one.kept) if (table.findId(kept) !== 0) table.markSeen(table.findId(kept));
           const gone = [...model.entries.keys()].filter((known) => !one.kept.includes(known));
           expect(table.sweepUnseen()).toBe(gone.length);
           for (const known of gone) model.remove(known);
+          model.keys.alias.clear();
+          model.keys.projectKey.clear();
         }
       }
       assertSame(table, model);
@@ -104,7 +153,8 @@ describe("fifty thousand organizations", () => {
   const table = new RouteTable();
   for (let index = 0; index < 50_000; index += 1) table.set(make(index, 0));
 
-  test("are all found, by id and by slug, and nothing else is", () => {
+  test("take less than 150 bytes each, and are all found, by id and by slug, and nothing else is", () => {
+    expect(table.bytes / 50_000).toBeLessThan(150);
     const isFound = (index: number) => {
       const { id: organizationId, slug: name, cell } = make(index, 0);
       const place = table.findId(organizationId);
@@ -117,6 +167,27 @@ describe("fifty thousand organizations", () => {
     expect(noIds.map((name) => table.findId(name))).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
+  test("have aliases and project keys, each of which takes less memory than an organization", () => {
+    const bytes: number[] = [table.bytes];
+    for (const kind of ["alias", "projectKey"] as const) {
+      for (let index = 0; index < 50_000; index += 1) {
+        const value = kind === "alias" ? `old-name-${index}` : index.toString(16).padStart(32, "0");
+        table.setKey({ kind, value, organizationId: make(index, 0).id, epoch: index + 1, ...common });
+      }
+      bytes.push(table.bytes);
+    }
+    expect(table.findSlug("old-name-7")).toBe(table.findId(make(7, 0).id));
+    expect(table.findProjectKey((7).toString(16).padStart(32, "0"))).toBe(table.findId(make(7, 0).id));
+    expect([table.findProjectKey("old-name-7"), table.findSlug((7).toString(16).padStart(32, "0"))]).toEqual([0, 0]);
+    for (const [index, before] of bytes.slice(0, -1).entries())
+      expect(((bytes[index + 1] ?? 0) - before) / 50_000).toBeLessThan(150);
+    for (let index = 0; index < 50_000; index += 1) {
+      table.remove(table.findKey("alias", `old-name-${index}`));
+      table.remove(table.findKey("projectKey", index.toString(16).padStart(32, "0")));
+    }
+    expect([table.countKeys("alias"), table.countKeys("projectKey"), table.count]).toEqual([0, 0, 50_000]);
+  });
+
   test("that all change their slugs and go and come back take no more memory than once", () => {
     for (let round = 1; round < 4; round += 1)
       for (let index = 0; index < 50_000; index += 1) table.set(make(index, round));
@@ -125,9 +196,8 @@ describe("fifty thousand organizations", () => {
     expect(table.count).toBe(0);
     for (let index = 0; index < 50_000; index += 1) table.set(make(index, 4));
     expect(table.bytes).toBe(bytes);
-    expect(table.bytes / 50_000).toBeLessThan(150);
     expect(table.findSlug("organization-7-3")).toBe(0);
-    expect(table.slugAt(table.findSlug("organization-7-4"))).toBe("organization-7-4");
+    expect(table.textAt(table.findSlug("organization-7-4"))).toBe("organization-7-4");
   });
 });
 

@@ -49,7 +49,7 @@ export function toInviteStatusName(status: InviteStatus): string {
 }
 
 /** A stored cell as the contract has it. */
-export function toCell(row: CellRow, organizationCount = 0): MessageInitShape<typeof CellSchema> {
+export function toCell(row: CellRow): MessageInitShape<typeof CellSchema> {
   const { name, number, locality, rpcAddress, weight, capacity, state } = row;
   return {
     name,
@@ -59,7 +59,6 @@ export function toCell(row: CellRow, organizationCount = 0): MessageInitShape<ty
     weight,
     capacity: capacity ?? 0,
     state: CellState[state],
-    organizationCount,
   };
 }
 

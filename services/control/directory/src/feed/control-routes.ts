@@ -1,8 +1,15 @@
 import type { SiloDatabase } from "@cellway/database";
 import type { ServiceContext } from "@cellway/host";
-import { Locator, type RouteDirectory, reportLocator } from "@cellway/locator";
-import { findMappingBySlug, findMappings } from "../store/organization-mapping.js";
-import { type CellRouteRow, listCellRoutes, listRoutes } from "../store/route.js";
+import { Locator, type RouteDirectory, type RouteKey, type RouteMemory, reportLocator } from "@cellway/locator";
+import { findMappingByProjectKey, findMappingBySlug, findMappings } from "../store/organization-mapping.js";
+import {
+  type CellRouteRow,
+  FIRST_ROW_KEYS,
+  type KeyKind,
+  listCellRoutes,
+  listKeyRoutes,
+  listRoutes,
+} from "../store/route.js";
 import type { RouteChange } from "../store/route-log.js";
 import { pauseFor } from "./pause.js";
 import { type ChangeBatch, RouteFeed } from "./route-feed.js";
@@ -72,24 +79,8 @@ export class ControlRoutes {
   private take({ changes, position }: ChangeBatch): void {
     const { memory } = this.locator;
     if (this.loadedFeedId !== undefined && this.loadedFeedId !== position.feedId) this.reload();
-    for (const change of changes) this.takeChange(change);
+    for (const change of changes) takeChange(memory, change);
     memory.completeUntilMs = position.completeUntilMs;
-  }
-
-  private takeChange(change: RouteChange): void {
-    const { memory } = this.locator;
-    const { id, kind, cell_name: cellName, is_deleted: isDeleted } = change;
-    const epoch = Number(id);
-    if (kind === "cell") {
-      const { locality, rpc_address: address } = change;
-      memory.stateCell({ name: cellName, locality: locality ?? "", address: address ?? "", epoch, isDeleted });
-    } else if (kind === "organization") {
-      const { organization_id: organizationId, slug } = change;
-      memory.stateRoute(
-        { organizationId: organizationId ?? "", slug: slug ?? "", cellName, epoch, isDeleted },
-        "change",
-      );
-    }
   }
 
   private reload(): void {
@@ -128,8 +119,55 @@ export class ControlRoutes {
       if (last === undefined || rows.length < PAGE_SIZE) break;
       afterId = last.organization_id;
     }
+    for (const kind of ["slug_alias", "project_key"] as const) await this.loadKeys(kind);
     memory.endSnapshot(this.feed.position?.completeUntilMs);
     this.loadedFeedId = feedId;
+  }
+
+  private async loadKeys(kind: KeyKind): Promise<void> {
+    for (let afterKey = FIRST_ROW_KEYS[kind]; !this.feed.signal.aborted; ) {
+      const rows = await listKeyRoutes(this.context.database, kind, { localities: [], afterKey, limit: PAGE_SIZE });
+      for (const { value, organization_id: organizationId, route_epoch } of rows) {
+        const statement = {
+          kind: KEY_KINDS[kind],
+          value,
+          organizationId,
+          epoch: Number(route_epoch),
+          isDeleted: false,
+        };
+        this.locator.memory.stateKey(statement, "snapshot");
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < PAGE_SIZE) break;
+      afterKey = last.row_key;
+    }
+  }
+}
+
+const KEY_KINDS = { slug_alias: "alias", project_key: "projectKey" } as const;
+
+function takeChange(memory: RouteMemory, change: RouteChange): void {
+  const { id, kind, cell_name: cellName, is_deleted: isDeleted } = change;
+  const epoch = Number(id);
+  const organizationId = change.organization_id ?? "";
+  const slug = change.slug ?? "";
+  switch (kind) {
+    case "cell": {
+      const { locality, rpc_address: address } = change;
+      memory.stateCell({ name: cellName, locality: locality ?? "", address: address ?? "", epoch, isDeleted });
+      break;
+    }
+    case "organization":
+      memory.stateRoute({ organizationId, slug, cellName, epoch, isDeleted }, "change");
+      break;
+    case "slug_alias":
+      memory.stateKey({ kind: "alias", value: slug, organizationId, epoch, isDeleted }, "change");
+      break;
+    case "project_key": {
+      const value = change.public_key ?? "";
+      memory.stateKey({ kind: "projectKey", value, organizationId, epoch, isDeleted }, "change");
+      break;
+    }
   }
 }
 
@@ -145,12 +183,17 @@ export function controlRoutesOf(context: RoutesContext): ControlRoutes {
   return routes;
 }
 
+async function findRow(database: SiloDatabase, kind: RouteKey["kind"], value: string) {
+  if (kind === "slug") return findMappingBySlug(database, value);
+  if (kind === "projectKey") return findMappingByProjectKey(database, value);
+  return (await findMappings(database, [value]))[0];
+}
+
 /** Asks the tables. */
 function createTableDirectory(database: SiloDatabase): RouteDirectory {
   return {
     async findOrganization({ kind, value }) {
-      const row =
-        kind === "slug" ? await findMappingBySlug(database, value) : (await findMappings(database, [value]))[0];
+      const row = await findRow(database, kind, value);
       if (row === undefined) return undefined;
       const { organization_id: organizationId, slug, cell_name: cellName, locality, route_epoch } = row;
       return { organizationId, slug, cellName, locality, epoch: Number(route_epoch) };

@@ -1,20 +1,29 @@
 import { createHash } from "node:crypto";
+import type { KeyKind } from "../store/route.js";
 import type { FeedPosition } from "./route-feed.js";
+
+/** What a consumer watches besides cells. */
+export interface Watched {
+  /** Empty for all. */
+  readonly localities: readonly string[];
+  /** Kinds of keys that it wants besides organizations, as far as this version has them. */
+  readonly keys: ReadonlySet<KeyKind>;
+}
 
 /** Where a consumer stood, and what it watched. */
 export interface Cursor {
   readonly feedId: string;
   readonly settledId: string;
-  /** Stands for the localities. */
+  /** Stands for what was watched. */
   readonly filter: string;
 }
 
 /** The cursor after everything up to a position was sent. */
 export function formatCursor(
   { feedId, settledId }: Pick<FeedPosition, "feedId" | "settledId">,
-  localities: readonly string[],
+  watched: Watched,
 ): string {
-  return Buffer.from(`${feedId} ${settledId} ${formatFilter(localities)}`).toString("base64url");
+  return Buffer.from(`${feedId} ${settledId} ${formatFilter(watched)}`).toString("base64url");
 }
 
 /** The cursor of this text; undefined when {@link formatCursor} did not make it. */
@@ -25,7 +34,9 @@ export function parseCursor(text: string): Cursor | undefined {
   return { feedId, settledId, filter };
 }
 
-/** Stands for a set of localities in a cursor. */
-export function formatFilter(localities: readonly string[]): string {
-  return createHash("sha256").update(JSON.stringify(localities.toSorted())).digest("hex").slice(0, 16);
+/** Stands for what is watched in a cursor: as it always did, where that is organizations alone. */
+export function formatFilter({ localities, keys }: Watched): string {
+  const places = localities.toSorted();
+  const text = JSON.stringify(keys.size === 0 ? places : [places, [...keys].toSorted()]);
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

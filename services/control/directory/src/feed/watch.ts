@@ -1,19 +1,20 @@
 import type { SiloDatabase } from "@cellway/database";
 import { reasonOf } from "@cellway/rpc";
 import type { Metrics } from "@cellway/telemetry";
-import { listCellRoutes, listRoutes } from "../store/route.js";
+import { FIRST_ROW_KEYS, listCellRoutes, listKeyRoutes, listRoutes } from "../store/route.js";
 import { listRouteChanges, readRouteLog, renewFeedId } from "../store/route-log.js";
-import { formatCursor, formatFilter, parseCursor } from "./cursor.js";
+import { formatCursor, formatFilter, parseCursor, type Watched } from "./cursor.js";
 import {
   createCellPage,
   createChanges,
   createHeartbeat,
+  createKeyPage,
   createRoutePage,
   createSnapshotBegin,
   createSnapshotEnd,
   type FeedMessage,
   isCellMoved,
-  type LocalityFilter,
+  type RouteFilter,
 } from "./messages.js";
 import type { ChangeBatch, FeedPosition, RouteFeed } from "./route-feed.js";
 import { RouteWatcher } from "./route-watcher.js";
@@ -28,7 +29,7 @@ export interface WatchOptions {
   readonly feed: RouteFeed;
   readonly database: SiloDatabase;
   readonly metrics: Metrics;
-  readonly localities: readonly string[];
+  readonly watched: Watched;
   readonly cursor: string;
   /** Aborts when the consumer has gone. */
   readonly signal: AbortSignal;
@@ -66,7 +67,7 @@ interface TakenBatch {
 }
 
 class Watch {
-  private readonly filter: LocalityFilter;
+  private readonly filter: RouteFilter;
   /** Why what was sent is not enough any more, and a snapshot must follow. */
   private brokenBy: string | undefined;
   private feedId = "";
@@ -75,7 +76,8 @@ class Watch {
     private readonly options: WatchOptions,
     private readonly watcher: RouteWatcher,
   ) {
-    this.filter = options.localities.length === 0 ? undefined : new Set(options.localities);
+    const { localities, keys } = options.watched;
+    this.filter = { localities: localities.length === 0 ? undefined : new Set(localities), keys };
   }
 
   async *run(): AsyncGenerator<FeedMessage> {
@@ -101,11 +103,11 @@ class Watch {
 
   /** Why the cursor cannot be gone on from; undefined when it can. */
   private async whySnapshot(): Promise<string | undefined> {
-    const { feed, database, cursor, localities } = this.options;
+    const { feed, database, cursor, watched } = this.options;
     if (cursor === "") return "there is no cursor";
     const parsed = parseCursor(cursor);
     if (parsed === undefined) return "the cursor is none of this feed's";
-    if (parsed.filter !== formatFilter(localities)) return "the cursor is of other localities";
+    if (parsed.filter !== formatFilter(watched)) return "the cursor is of other localities or keys";
     const log = await readRouteLog(database);
     if (parsed.feedId !== log.feed_id) {
       feed.renew(log.feed_id);
@@ -133,7 +135,7 @@ class Watch {
       afterId = changes.at(-1)?.id ?? afterId;
       const reachedId = BigInt(afterId) < BigInt(settledId) ? afterId : settledId;
       const read = { changes, position: { feedId } };
-      const message = this.take(read, formatCursor({ feedId, settledId: reachedId }, this.options.localities));
+      const message = this.take(read, formatCursor({ feedId, settledId: reachedId }, this.options.watched));
       if (this.brokenBy !== undefined) return;
       if (message !== undefined) yield message;
       if (changes.length < PAGE_SIZE) break;
@@ -143,7 +145,8 @@ class Watch {
   }
 
   private async *snapshot(reason: string): AsyncGenerator<FeedMessage> {
-    const { database, localities } = this.options;
+    const { database, watched } = this.options;
+    const { localities, keys } = watched;
     const from = this.position();
     this.brokenBy = undefined;
     this.feedId = from.feedId;
@@ -152,15 +155,30 @@ class Watch {
     for (let afterId = "0"; ; ) {
       const rows = await listRoutes(database, { localities, afterId, limit: PAGE_SIZE });
       if (rows.length > 0) yield createRoutePage(rows);
-      for (let batch = this.watcher.take(); batch !== undefined; batch = this.watcher.take()) {
-        const message = this.take(batch, "");
-        if (message !== undefined) yield message;
-      }
+      yield* this.takeWaiting();
       const last = rows.at(-1);
       if (last === undefined || rows.length < PAGE_SIZE) break;
       afterId = last.organization_id;
     }
+    for (const kind of keys) {
+      for (let afterKey = FIRST_ROW_KEYS[kind]; ; ) {
+        const rows = await listKeyRoutes(database, kind, { localities, afterKey, limit: PAGE_SIZE });
+        if (rows.length > 0) yield createKeyPage(rows);
+        yield* this.takeWaiting();
+        const last = rows.at(-1);
+        if (last === undefined || rows.length < PAGE_SIZE) break;
+        afterKey = last.row_key;
+      }
+    }
     yield createSnapshotEnd(from.completeUntilMs, this.cursorAt(from));
+  }
+
+  /** Changes that have come while a page was read. They count, though no cursor goes with them. */
+  private *takeWaiting(): Generator<FeedMessage> {
+    for (let batch = this.watcher.take(); batch !== undefined; batch = this.watcher.take()) {
+      const message = this.take(batch, "");
+      if (message !== undefined) yield message;
+    }
   }
 
   private take(batch: TakenBatch, cursor: string): FeedMessage | undefined {
@@ -178,6 +196,6 @@ class Watch {
   }
 
   private cursorAt(position: FeedPosition): string {
-    return formatCursor(position, this.options.localities);
+    return formatCursor(position, this.options.watched);
   }
 }

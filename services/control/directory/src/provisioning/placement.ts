@@ -42,6 +42,16 @@ export async function placeOrganization(
   throw createLocalityFullError(localityName, reasons);
 }
 
+/** Whether {@link placeOrganization} may choose a cell of the locality that has so many organizations. */
+export function takesNewOrganizations(
+  { name, state, capacity }: Pick<Candidate, "name" | "state" | "capacity">,
+  { newOrganizationCell }: Pick<LocalityRow, "newOrganizationCell">,
+  organizations: number,
+): boolean {
+  if (newOrganizationCell !== "" && newOrganizationCell !== name) return false;
+  return state === "ACTIVE" && (capacity === null || organizations < capacity);
+}
+
 /**
  * Weighted rendezvous hashing (Thaler and Ravishankar 1998, with the weights of Schindelhauer and Schomaker 2005): each
  * cell draws a number from the request id, and the one that comes first by its weight wins. Nothing is counted, the same

@@ -40,6 +40,14 @@ export async function findMappingBySlug(db: Queryable, slug: string): Promise<Ma
   return rowsOf<MappingRecord>(await db.query(sql, [slug]))[0];
 }
 
+/** The mapping of the organization whose project has the public key. */
+export async function findMappingByProjectKey(db: Queryable, publicKey: string): Promise<MappingRecord | undefined> {
+  const sql = `${SELECT_MAPPING}${FROM_MAPPING}
+    join control.project_key_mapping k on k.organization_id = m.organization_id
+    where k.public_key = $1 and not k.is_removed`;
+  return rowsOf<MappingRecord>(await db.query(sql, [publicKey]))[0];
+}
+
 /** Up to `limit` mappings of a cell with an id after `afterId`, ordered by id. */
 export async function listMappingsOfCell(
   db: Queryable,

@@ -3,10 +3,11 @@ import { type Queryable, rowsOf } from "@cellway/database";
 /** One change of a route, as it is logged. Ids are epochs. */
 export interface RouteChange {
   readonly id: string;
-  /** `organization`, `cell`, or what a later version logs. */
+  /** `organization`, `slug_alias`, `project_key`, `cell`, or what a later version logs. */
   readonly kind: string;
   readonly organization_id: string | null;
   readonly slug: string | null;
+  readonly public_key: string | null;
   readonly cell_name: string;
   /** Where it is now; null when it is gone. */
   readonly locality: string | null;
@@ -18,7 +19,7 @@ export interface RouteChange {
 
 export const ROUTE_CHANGE_TABLE = "control.route_change";
 export const ROUTE_CHANGE_COLUMNS =
-  "id, kind, organization_id, slug, cell_name, locality, old_locality, rpc_address, is_deleted";
+  "id, kind, organization_id, slug, public_key, cell_name, locality, old_locality, rpc_address, is_deleted";
 
 /** The log as a whole. */
 export interface RouteLog {
