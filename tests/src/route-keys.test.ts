@@ -210,14 +210,14 @@ describe("who does not know of keys", () => {
     const plain = await watchUntil(rpc, {}, isHeartbeat);
     const casesOf = (messages: typeof plain) =>
       messages.flatMap(({ event }) => (event.case === "routes" ? event.value.routes.map(({ key }) => key.case) : []));
-    expect(casesOf(plain)).toEqual(["organization"]);
+    expect(new Set(casesOf(plain))).toEqual(new Set(["organization"]));
     const cursor = plain.at(-1)?.cursor ?? "";
     const whole = await watchUntil(rpc, { cursor, keys }, isHeartbeat);
     expect(whole[0]?.event).toMatchObject({
       case: "snapshotBegin",
       value: { reason: "the cursor is of other localities or keys" },
     });
-    expect(casesOf(whole)).toEqual(["organization", "slugAlias", "projectKey"]);
+    expect(new Set(casesOf(whole))).toEqual(new Set(["organization", "slugAlias", "projectKey"]));
     const again = await watchUntil(rpc, { cursor: whole.at(-1)?.cursor ?? "", keys: keys.toReversed() }, isHeartbeat);
     expect(again.some(({ event }) => event.case === "snapshotBegin")).toBe(false);
   });
