@@ -1,3 +1,6 @@
+/** The largest content of a message, in bytes: with its envelope it fits into one call. */
+export const CONTENT_BYTES_MAX = 3 * 1024 * 1024;
+
 /** Every limit of an outbox. */
 export interface OutboxLimits {
   /** Rows held in memory; beyond it nothing is fetched until some are delivered. Default 50 000. */

@@ -1,4 +1,4 @@
-import { endsSession, parseDatabaseUrl, type Queryable, toPgConfig } from "@cellway/database";
+import { isDatabaseUnavailable, parseDatabaseUrl, type Queryable, toPgConfig } from "@cellway/database";
 import type { SiloContext } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
 import { type Categories, indexCategories } from "./category.js";
@@ -76,7 +76,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     severalDestinations: context.localMode === "CONTROL",
     logger,
     describeError,
-    isSessionError: endsSession,
+    isSessionError: isDatabaseUnavailable,
     isNotified: () => notifications.isWorking,
     ...createReports({ metrics, logger, waiters, sources }),
   });
@@ -148,14 +148,24 @@ function createReports(options: {
   };
 }
 
-/** Runs `tell` soon, once for all calls until then. */
+/** Runs `tell` soon, once for all calls until then, and never twice at a time. */
 function createAnnouncer(tell: () => Promise<unknown>): () => void {
-  let timer: NodeJS.Timeout | undefined;
-  return () => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
+  let isTelling = false;
+  let isWanted = false;
+  const announce = () => {
+    isWanted = true;
+    if (isTelling) return;
+    isTelling = true;
+    setTimeout(() => {
+      isWanted = false;
       // Polling finds what nobody was told of.
-      tell().catch(() => undefined);
+      tell()
+        .catch(() => undefined)
+        .finally(() => {
+          isTelling = false;
+          if (isWanted) announce();
+        });
     }, ANNOUNCE_MS);
   };
+  return announce;
 }

@@ -8,10 +8,11 @@ import { createLogger, createMetrics } from "@cellway/telemetry";
 import { afterAll, afterEach, beforeAll, beforeEach } from "@jest/globals";
 import pg from "pg";
 import type { OutboxLimits } from "./limits.js";
-import { type Courier, DestinationAwayError, type OutgoingMessage, streamKeyOf, type Verdict } from "./message.js";
+import type { Courier } from "./message.js";
 import { createOutbox, type Outbox } from "./outbox.js";
 import { outboxMigrations } from "./schema.js";
 import type { OutboxSource } from "./source.js";
+import { FakeReceiver } from "./test-receiver.js";
 
 /** Waits until the condition holds; for what no event tells. */
 export async function eventually(condition: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
@@ -96,91 +97,21 @@ async function writeChanges(client: pg.Pool | pg.PoolClient, changes: readonly C
   );
 }
 
-/** The other side: remembers what it was told, and can be made to misbehave. */
-class FakeReceiver implements Courier {
-  readonly received: OutgoingMessage[] = [];
-  /** The newest text of each object. */
-  readonly states = new Map<string, string>();
-  /** Messages that came after a later one of their stream. */
-  inversions = 0;
-  readonly away = new Set<string>();
-  /** Called for each message; throws to fail it, or waits to be slow. */
-  handle: (message: OutgoingMessage) => void | Promise<void> = () => {};
-  private readonly versions = new Map<string, bigint>();
-  private readonly streams = new Map<string, bigint>();
-  private readonly busy = new Set<string>();
-  overlaps = 0;
-
-  async deliver(
-    destination: string,
-    messages: readonly OutgoingMessage[],
-    { budgetMs }: { budgetMs: number },
-  ): Promise<Verdict[]> {
-    await new Promise((resolve) => setImmediate(resolve));
-    if (this.away.has(destination)) throw new DestinationAwayError(destination);
-    const verdicts: Verdict[] = messages.map(() => ({ kind: "unfinished" }));
-    const byStream = new Map<string, number[]>();
-    messages.forEach((message, index) => {
-      const key = streamKeyOf(message);
-      byStream.set(key, [...(byStream.get(key) ?? []), index]);
-    });
-    const work = Promise.all(
-      [...byStream].map(([key, indexes]) => this.handleStream(key, indexes, messages, verdicts)),
-    );
-    let timer: NodeJS.Timeout | undefined;
-    const budget = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, budgetMs);
-    });
-    await Promise.race([work, budget]);
-    clearTimeout(timer);
-    return [...verdicts];
-  }
-
-  private async handleStream(
-    key: string,
-    indexes: readonly number[],
-    messages: readonly OutgoingMessage[],
-    verdicts: Verdict[],
-  ): Promise<void> {
-    if (this.busy.has(key)) this.overlaps += 1;
-    this.busy.add(key);
-    let hasFailed = false;
-    for (const index of indexes) {
-      const message = messages[index] as OutgoingMessage;
-      if (hasFailed) {
-        verdicts[index] = { kind: "skipped" };
-        continue;
-      }
-      try {
-        const result = this.handle(message);
-        if (result !== undefined) await result;
-        this.accept(key, message);
-        verdicts[index] = { kind: "delivered" };
-      } catch (error) {
-        hasFailed = true;
-        verdicts[index] = { kind: "failed", error: (error as Error).message };
-      }
-    }
-    this.busy.delete(key);
-  }
-
-  private accept(key: string, message: OutgoingMessage): void {
-    this.received.push(message);
-    const version = BigInt(message.version);
-    const object = `${message.destination}/${message.shardId}/${message.category}/${message.objectId}`;
-    if (version < (this.streams.get(key) ?? 0n)) this.inversions += 1;
-    this.streams.set(key, version);
-    if (version <= (this.versions.get(object) ?? 0n)) return;
-    this.versions.set(object, version);
-    this.states.set(object, Buffer.from(message.content ?? []).toString());
-  }
+/** How an outbox of a test differs. */
+export interface TestOutboxOptions {
+  readonly sources?: readonly OutboxSource[];
+  readonly limits?: Partial<OutboxLimits>;
+  readonly pool?: pg.Pool;
+  readonly courier?: Courier;
+  /** Called before each statement; throws to fail it, or waits. */
+  readonly onQuery?: (sql: string) => void | Promise<void>;
 }
 
 /** An outbox of control on this database. */
 function openOutbox(
   bench: OutboxBench,
   courier: Courier,
-  options: { sources?: readonly OutboxSource[]; limits?: Partial<OutboxLimits>; pool?: pg.Pool } = {},
+  options: TestOutboxOptions = {},
 ): Outbox & { readonly log: string[] } {
   const log: string[] = [];
   const pool = options.pool ?? bench.pool;
@@ -189,6 +120,7 @@ function openOutbox(
     // As TypeORM answers: rows alone, and rows with a count for an UPDATE.
     database: {
       async query(sql, parameters) {
+        await options.onQuery?.(sql);
         const result = await pool.query(sql, parameters);
         return result.command === "UPDATE" ? [result.rows, result.rowCount] : result.rows;
       },
@@ -240,8 +172,8 @@ export class OutboxTests {
   }
 
   /** An outbox that delivers to the receiver; stopped after the test. */
-  start(options: Parameters<typeof openOutbox>[2] = {}): ReturnType<typeof openOutbox> {
-    const outbox = openOutbox(this.bench, this.receiver, options);
+  start(options: TestOutboxOptions = {}): ReturnType<typeof openOutbox> {
+    const outbox = openOutbox(this.bench, options.courier ?? this.receiver, options);
     this.open.push(outbox);
     outbox.start();
     return outbox;
@@ -262,6 +194,19 @@ export class OutboxTests {
         client.release();
       },
     };
+  }
+
+  query<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
+    return this.bench.pool.query<Row>(sql, parameters).then(({ rows }) => rows);
+  }
+
+  /** Why streams do not flow, as an operator sees it. */
+  streams(): Promise<
+    { destination: string; shard_id: string; lane: number; state: string; attempts: number; error: string }[]
+  > {
+    return this.query(
+      "select destination, shard_id, lane, state, attempts, error from control.outbox_stream order by 1, 2, 3",
+    );
   }
 
   count(): ReturnType<typeof countRows> {
