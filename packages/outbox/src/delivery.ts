@@ -1,6 +1,6 @@
 import type { Queryable } from "@cellway/database";
 import type { Categories } from "./category.js";
-import { CONTENT_BYTES_MAX } from "./limits.js";
+import { CONTENT_BYTES_MAX, type OutboxLimits } from "./limits.js";
 import {
   ANSWER_MALFORMED,
   type Courier,
@@ -16,14 +16,12 @@ import type { MessageQueue, Taken } from "./message-queue.js";
 import type { OutboxSource } from "./source.js";
 import type { OutboxStore } from "./store.js";
 
-/** Bytes of content that one call carries, unless it is one message that is larger. */
-const BATCH_BYTES_MAX = 1024 * 1024;
-
 /** What one delivery is made with. */
 export interface DeliveryOptions {
   readonly store: OutboxStore;
   readonly sources: Categories<OutboxSource>;
   readonly courier: Courier;
+  readonly limits: Pick<OutboxLimits, "batchBytesMax">;
   readonly describeError: (error: unknown) => string;
   readonly isSessionError: (error: unknown) => boolean;
 }
@@ -96,7 +94,7 @@ async function prepare(options: DeliveryOptions, delivery: Delivery): Promise<Pr
   const held = groups.filter((group) => group.hasContent).map(newestOf);
   const contents = await options.store.readContents(delivery.from, held);
   const states = await readStates(options, groups);
-  const room = { bytes: BATCH_BYTES_MAX, isEmpty: true };
+  const room = { bytes: options.limits.batchBytesMax, isEmpty: true };
   return delivery.taken.map(({ stream, groups: own }) => {
     let isStopped = false;
     return own.map((group): Prepared => {

@@ -1,16 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
-import { contentSource, eventually, OutboxTests, range } from "./test-support.js";
+import { contentSource, createGate, eventually, OutboxTests, range } from "./test-support.js";
 
 const tests = OutboxTests.install();
-
-/** What does not end before it is let. */
-function createGate(): { readonly passed: Promise<void>; open(): void } {
-  let open = () => {};
-  const passed = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { passed, open: () => open() };
-}
 
 describe("of what fails", () => {
   test("a category fails alone: the shard's other categories flow, it is visible, and it goes on by itself", async () => {
@@ -50,6 +41,23 @@ describe("of what fails", () => {
     gate.open();
     await tests.untilEmpty();
     expect(new Set(tests.receiver.received.map(({ shardId, objectId }) => `${shardId}/${objectId}`)).size).toBe(60);
+  });
+
+  test("messages that hang never take all the calls that their silo may have", async () => {
+    const gate = createGate();
+    let hanging = 0;
+    tests.receiver.handle = ({ shardId }) => {
+      if (Number(shardId) > 10) return;
+      hanging += 1;
+      return gate.passed;
+    };
+    tests.start({ limits: { budgetMs: 20, budgetAloneMs: 40_000, leaseMs: 120_000 } });
+    await tests.write(range(10, (index) => ({ shard: index + 1, object: 1 })));
+    await eventually(() => hanging >= 12);
+    await tests.write(range(100, (index) => ({ shard: 11, object: index })));
+    await eventually(() => tests.receiver.received.length === 100);
+    gate.open();
+    await tests.untilEmpty();
   });
 
   test("a message that always fails is parked with its error, the ones after it are told, and a newer state replaces it", async () => {

@@ -9,6 +9,8 @@ export interface OutboxLimits {
   readonly fetchMax: number;
   /** Messages in one call. Default 200. */
   readonly batchMax: number;
+  /** Bytes of content in one call, unless its first message has more; far below what a call may carry. Default 1 MiB. */
+  readonly batchBytesMax: number;
   /** Messages of one stream in one call. Default 50. */
   readonly streamBatchMax: number;
   /** Calls to one destination at once. Default 4. */
@@ -31,6 +33,10 @@ export interface OutboxLimits {
   readonly awayMaxMs: number;
   /** After which a process that died has lost its lease, in milliseconds. Default 5 000. */
   readonly leaseMs: number;
+  /** Rows that may wait for one silo before those who ask are told that it is too much. Default 2 000 000. */
+  readonly depthMax: number;
+  /** How often they are counted, in milliseconds; more seldom when that takes long. Default 5 000. */
+  readonly depthMs: number;
 }
 
 /** The defaults of {@link OutboxLimits}. */
@@ -38,6 +44,7 @@ export const DEFAULT_OUTBOX_LIMITS: OutboxLimits = {
   rowsMax: 50_000,
   fetchMax: 5_000,
   batchMax: 200,
+  batchBytesMax: 1_048_576,
   streamBatchMax: 50,
   callsMax: 4,
   deepMin: 2_000,
@@ -49,4 +56,6 @@ export const DEFAULT_OUTBOX_LIMITS: OutboxLimits = {
   backoffMaxMs: 120_000,
   awayMaxMs: 2_000,
   leaseMs: 5_000,
+  depthMax: 2_000_000,
+  depthMs: 5_000,
 };

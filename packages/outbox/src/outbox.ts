@@ -2,8 +2,9 @@ import { isDatabaseUnavailable, parseDatabaseUrl, type Queryable, toPgConfig } f
 import type { SiloContext } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
 import { type Categories, indexCategories } from "./category.js";
+import { Depth } from "./depth.js";
 import { describeError } from "./errors.js";
-import { FlushWaiters } from "./flush.js";
+import { type FlushedShard, FlushWaiters } from "./flush.js";
 import { DEFAULT_OUTBOX_LIMITS, type OutboxLimits } from "./limits.js";
 import type { Courier, MessageGroup, StreamId } from "./message.js";
 import { Notifications } from "./notifications.js";
@@ -41,7 +42,15 @@ export interface Outbox {
    *
    * @throws OutboxFlushError when it is not, after a failure or `timeoutMs` (default 5 000).
    */
-  flush(shard: { readonly scope: number; readonly shardId: string }, options?: { timeoutMs?: number }): Promise<void>;
+  flush(shard: FlushedShard, options?: { timeoutMs?: number }): Promise<void>;
+  /** Silos for which more waits than should: see `depthMax` of {@link OutboxLimits}. A few seconds old. */
+  readonly full: readonly string[];
+  /**
+   * For work that can wait, before it changes much: costs nothing. Changes themselves are never refused.
+   *
+   * @throws ConnectError RESOURCE_EXHAUSTED, reason OUTBOX_FULL, when too much waits for the silo; for any, when left out.
+   */
+  assertRoom(destination?: string): void;
   /** Whether this process is the one that delivers. */
   readonly isOwner: boolean;
   stop(): Promise<void>;
@@ -56,22 +65,15 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const { context, metrics, logger } = options;
   const store = new OutboxStore(options.database, context.localMode);
   const sources = indexCategories(options.sources);
+  const limits = { ...DEFAULT_OUTBOX_LIMITS, ...options.limits };
   const waiters = new FlushWaiters(store);
   const channel = `cellway_outbox_${store.schema}`;
-  const notifications = new Notifications({
-    connection: toPgConfig(parseDatabaseUrl(options.databaseUrl), {
-      applicationName: `cellway-${context.siloName}-outbox`,
-      connectTimeoutMs: 5_000,
-    }),
-    channel,
-    logger,
-    onNotify: () => pump.wake(),
-  });
+  const notifications = createNotifications(options, channel, () => pump.wake());
   const pump: Pump = new Pump({
     store,
     sources,
     courier: options.courier,
-    limits: { ...DEFAULT_OUTBOX_LIMITS, ...options.limits },
+    limits,
     context,
     severalDestinations: context.localMode === "CONTROL",
     logger,
@@ -81,26 +83,49 @@ export function createOutbox(options: OutboxOptions): Outbox {
     ...createReports({ metrics, logger, waiters, sources }),
   });
   const announce = createAnnouncer(() => options.database.query(`select pg_notify('${channel}', '')`));
+  const depth = new Depth({
+    ...options,
+    schema: store.schema,
+    isOwner: () => pump.isOwner,
+    depthMax: limits.depthMax,
+    depthMs: limits.depthMs,
+  });
   return {
     start() {
       pump.start();
       notifications.start();
+      depth.start();
     },
     wake() {
       if (!pump.wake()) announce();
     },
-    async flush({ scope, shardId }, { timeoutMs = FLUSH_TIMEOUT_MS } = {}) {
-      const ids = await store.listShard(scope, shardId);
-      if (!pump.wake() && ids.length > 0) announce();
-      await waiters.wait(ids, timeoutMs);
+    async flush(shard, { timeoutMs = FLUSH_TIMEOUT_MS } = {}) {
+      const onWaiting = () => {
+        if (!pump.wake()) announce();
+      };
+      await waiters.wait(shard, { timeoutMs, onWaiting });
     },
+    get full() {
+      return depth.fullDestinations;
+    },
+    assertRoom: (destination) => depth.assertRoom(destination),
     get isOwner() {
       return pump.isOwner;
     },
     async stop() {
+      depth.stop();
       await Promise.all([pump.stop(), notifications.stop()]);
     },
   };
+}
+
+function createNotifications(options: OutboxOptions, channel: string, onNotify: () => void): Notifications {
+  const { context, databaseUrl, logger } = options;
+  const connection = toPgConfig(parseDatabaseUrl(databaseUrl), {
+    applicationName: `cellway-${context.siloName}-outbox`,
+    connectTimeoutMs: 5_000,
+  });
+  return new Notifications({ connection, channel, logger, onNotify });
 }
 
 /** What metrics, the log and those who wait are told. */

@@ -228,22 +228,6 @@ export class OutboxStore {
     return rowsOf(await this.db.query(sql));
   }
 
-  /** Those of these rows that are not delivered yet, with the error of their stream or of their parking. */
-  async findUndelivered(ids: readonly string[]): Promise<{ readonly id: string; readonly error: string | null }[]> {
-    const sql = `select id, null as error from ${this.schema}.outbox where id = any($1::bigint[])
-      union all
-      select h.id, s.state || ': ' || s.error from ${this.schema}.outbox_held h
-        left join ${this.schema}.outbox_stream s using (destination, scope, shard_id, lane) where h.id = any($1::bigint[])`;
-    return rowsOf(await this.db.query(sql, [ids]));
-  }
-
-  /** Rows of a shard that wait for delivery. */
-  async listShard(scope: number, shardId: string): Promise<string[]> {
-    const sql = `select id from ${this.schema}.outbox where shard_id = $2 and scope = $1
-      union all select id from ${this.schema}.outbox_held where shard_id = $2 and scope = $1`;
-    return rowsOf<{ id: string }>(await this.db.query(sql, [scope, shardId])).map((row) => row.id);
-  }
-
   /** Takes the outbox over when nobody has it, or renews it. Undefined while another process has it. */
   async takeLease(holder: string, leaseMs: number): Promise<Fence | undefined> {
     const sql = `update ${this.schema}.outbox_lease set holder = $1,

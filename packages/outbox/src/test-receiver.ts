@@ -12,7 +12,11 @@ export class FakeReceiver implements Courier {
   /** Called before each call is worked on; waits to be slow. */
   admit: (destination: string) => void | Promise<void> = () => {};
   /** Called with what a call is answered. */
-  answer: (destination: string, verdicts: readonly Verdict[]) => readonly Verdict[] = (_, verdicts) => verdicts;
+  answer: (
+    destination: string,
+    verdicts: readonly Verdict[],
+    messages: readonly OutgoingMessage[],
+  ) => readonly Verdict[] = (_, verdicts) => verdicts;
   /** Calls to each destination. */
   readonly calls = new Map<string, number>();
   /** Called for each message; throws to fail it, or waits to be slow. */
@@ -48,7 +52,7 @@ export class FakeReceiver implements Courier {
     });
     await Promise.race([work, budget]);
     clearTimeout(timer);
-    return this.answer(destination, [...verdicts]);
+    return this.answer(destination, [...verdicts], messages);
   }
 
   /** The objects that it was told of, in order, of one destination. */
