@@ -1,13 +1,13 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseKeys } from "@cellway/rpc";
 import { parseTopology } from "@cellway/silo";
-import { findFreePorts } from "@cellway/testing";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { createOperator } from "cellway/dist/operator.js";
 import pg from "pg";
 import { buf, cellway, type DevFleet, databaseUrlOf, rpcAddressOf, startDev } from "./command-line.js";
+import { findPortBase, findPostgres, killHard } from "./processes.js";
 import { runScenario } from "./scenario.js";
 
 const SERVICE = "cellway.organization.v1.OrganizationService";
@@ -25,12 +25,6 @@ afterAll(async () => {
   await fleet.exited;
   await rm(dataDir, { recursive: true, force: true });
 });
-
-/** The first of a run of ports that are free now. */
-async function findPortBase(): Promise<number> {
-  const [port = 0] = await findFreePorts(1);
-  return Math.min(port, 65_000);
-}
 
 async function call<T = unknown>(method: string, data: object, ...args: string[]): Promise<T> {
   const result = await cellway(
@@ -242,23 +236,3 @@ test("after everything was killed at once, a new start finds the data", async ()
     organization: { slug: "globex" },
   });
 }, 90_000);
-
-/** Kills a process that may have ended by itself meanwhile. */
-function killHard(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-  }
-}
-
-/** The processes of the PostgreSQL that serves a data folder, as /proc shows them; none where there is no /proc. */
-async function findPostgres(folder: string): Promise<number[]> {
-  const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
-  const found: number[] = [];
-  for (const pid of pids) {
-    const commandLine = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    if (commandLine.includes("postgres") && commandLine.includes(folder)) found.push(Number(pid));
-  }
-  return found;
-}

@@ -32,6 +32,30 @@ export function endsSession(error: unknown): boolean {
   return SESSION_END.test(sqlStateOf(error) ?? "") || describeError(error) === READ_TIMEOUT;
 }
 
+/** SQLSTATEs and system errors that say the database is away or busy for now, not that a statement is wrong. */
+const UNAVAILABLE = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ENOENT",
+  "EPIPE",
+  "ETIMEDOUT",
+  "53300", // too_many_connections
+  "40001", // serialization_failure
+  "40P01", // deadlock_detected
+  "55P03", // lock_not_available
+]);
+
+/** Whether an error says that the database is away or busy for now, and nothing of the statement. Also through TypeORM's wrapper. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  if (typeof error !== "object" || error === null) return false;
+  const { code, message, driverError, syscall } = error as Record<string, unknown>;
+  if (endsSession(error)) return true;
+  if (typeof code === "string" && UNAVAILABLE.has(code)) return code !== "ENOENT" || syscall === "connect";
+  if (typeof message === "string" && /^(Connection terminated|timeout exceeded when trying to connect)/.test(message))
+    return true;
+  return driverError !== undefined && isDatabaseUnavailable(driverError);
+}
+
 /** One line about an error, also for those of Node that leave their message empty (a refused dual-stack connection). */
 export function describeError(error: unknown): string {
   if (error instanceof AggregateError && error.message === "") return error.errors.map(describeError).join("; ");

@@ -18,7 +18,14 @@ export {
   type SiloEntityOptions,
   schemaOf,
 } from "./entities.js";
-export { DatabaseConnectError, endsSession, isForeignKeyViolation, isUniqueViolation, sqlStateOf } from "./errors.js";
+export {
+  DatabaseConnectError,
+  endsSession,
+  isDatabaseUnavailable,
+  isForeignKeyViolation,
+  isUniqueViolation,
+  sqlStateOf,
+} from "./errors.js";
 export { type AppliedMigration, type MigrateOptions, migrate } from "./migrate.js";
 export { type PendingMigration, pendingMigrations, type SqlQuery } from "./migration-plan.js";
 export {

@@ -15,8 +15,8 @@ export interface ServiceContext {
   readonly database: SiloDatabase;
   /** Clients of every service, wherever it runs. */
   readonly rpc: Pick<RpcRuntime, "client">;
-  /** What this side tells the other: `flush` waits until it has been told. */
-  readonly outbox: Pick<Outbox, "flush">;
+  /** What this side tells the other: `flush` waits until it has been told, `assertRoom` asks whether too much waits for it. */
+  readonly outbox: Pick<Outbox, "flush" | "assertRoom">;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Now, in milliseconds since the epoch. */

@@ -1,4 +1,4 @@
-import type { RowPlace } from "./delivery.js";
+import type { RowPlace } from "./message.js";
 import type { Fence, OutboxStore } from "./store.js";
 
 /** Rows that may wait for their deletion; beyond it nothing new is sent. */

@@ -1,12 +1,19 @@
 import type { Categories } from "./category.js";
-import type { OutboxLimits } from "./limits.js";
-import type { Courier, MessageGroup, OutgoingMessage, StreamId, Verdict } from "./message.js";
+import { CONTENT_BYTES_MAX, type OutboxLimits } from "./limits.js";
+import {
+  ANSWER_MALFORMED,
+  type Courier,
+  DestinationAwayError,
+  type MessageGroup,
+  type OutgoingMessage,
+  type RowPlace,
+  type StreamId,
+  UNKNOWN_CATEGORY,
+  type Verdict,
+} from "./message.js";
 import type { MessageQueue, Taken } from "./message-queue.js";
 import type { OutboxSource } from "./source.js";
 import type { OutboxStore } from "./store.js";
-
-/** Where rows stand. */
-export type RowPlace = "outbox" | "outbox_held";
 
 /** What one delivery is made with. */
 export interface DeliveryOptions {
@@ -14,6 +21,8 @@ export interface DeliveryOptions {
   readonly sources: Categories<OutboxSource>;
   readonly courier: Courier;
   readonly limits: Pick<OutboxLimits, "batchBytesMax">;
+  readonly describeError: (error: unknown) => string;
+  readonly isSessionError: (error: unknown) => boolean;
 }
 
 /** One call's worth of messages. */
@@ -25,77 +34,138 @@ export interface Delivery {
   readonly signal: AbortSignal;
 }
 
+/** A whole call failed, not because the silo is away: one of its messages is to blame, or the silo is. */
+export class CallFailedError extends Error {
+  override readonly name = "CallFailedError";
+
+  /** @param why - one line, for whoever sees the message wait. */
+  constructor(
+    readonly why: string,
+    options?: ErrorOptions,
+  ) {
+    super(`A call failed: ${why}`, options);
+  }
+}
+
 type Prepared = OutgoingMessage | Verdict;
 
 /**
  * Reads what the messages say and has them delivered.
  *
  * @returns a verdict for each group of each stream, in their order.
+ * @throws CallFailedError or DestinationAwayError; any other error is one of our own database.
  */
 export async function deliverOnce(options: DeliveryOptions, delivery: Delivery): Promise<readonly Verdict[][]> {
-  const prepared = cutToBytes(await prepare(options, delivery), options.limits.batchBytesMax);
+  const prepared = await prepare(options, delivery);
   const messages = prepared.flat().filter((item): item is OutgoingMessage => !("kind" in item));
-  const { budgetMs, signal } = delivery;
-  const verdicts =
-    messages.length === 0 ? [] : await options.courier.deliver(delivery.destination, messages, { budgetMs, signal });
-  if (verdicts.length !== messages.length) {
-    throw new Error(`${delivery.destination} answered ${verdicts.length} verdicts to ${messages.length} messages.`);
-  }
+  const verdicts = messages.length === 0 ? [] : await call(options, delivery, messages);
   let next = 0;
-  return prepared.map((stream) =>
-    stream.map((item) => ("kind" in item ? item : (verdicts[next++] ?? { kind: "skipped" }))),
+  const answers = prepared.map((stream) =>
+    stream.map((item): Verdict => ("kind" in item ? item : (verdicts[next++] ?? { kind: "skipped" }))),
   );
+  // Whoever skips everything, though nothing failed before it, gets nowhere.
+  if (answers.every((stream) => stream[0]?.kind === "skipped")) {
+    throw new CallFailedError(`${ANSWER_MALFORMED}: all messages were skipped`);
+  }
+  return answers;
 }
 
-async function prepare({ store, sources }: DeliveryOptions, delivery: Delivery): Promise<Prepared[][]> {
+async function call(
+  { courier, describeError }: DeliveryOptions,
+  { destination, budgetMs, signal }: Delivery,
+  messages: readonly OutgoingMessage[],
+): Promise<readonly Verdict[]> {
+  let verdicts: readonly Verdict[];
+  try {
+    verdicts = await courier.deliver(destination, messages, { budgetMs, signal });
+  } catch (error) {
+    throw error instanceof DestinationAwayError ? error : new CallFailedError(describeError(error), { cause: error });
+  }
+  if (verdicts.length !== messages.length) {
+    throw new CallFailedError(`${ANSWER_MALFORMED}: ${verdicts.length} answers to ${messages.length} messages`);
+  }
+  return verdicts;
+}
+
+async function prepare(options: DeliveryOptions, delivery: Delivery): Promise<Prepared[][]> {
   const groups = delivery.taken.flatMap((taken) => taken.groups);
   // The rows are known before the states are read: what a state lacks has a row that is not among them.
-  const contents = await store.readContents(delivery.from, groups.filter((group) => group.hasContent).map(newestOf));
-  const states = new Map<number, ReadonlyMap<string, Uint8Array | "withheld">>();
-  for (const category of new Set(groups.map((group) => group.category))) {
-    const read = sources.get(category)?.read;
-    if (read === undefined) continue;
-    const ids = groups.filter((group) => group.category === category && !group.hasContent);
-    states.set(category, await read(store.db, [...new Set(ids.map((group) => group.objectId))], delivery.destination));
-  }
-  return delivery.taken.map(({ stream, groups: own }) =>
-    own.map((group): Prepared => {
-      if (!sources.has(group.category)) return { kind: "failed", error: UNKNOWN_CATEGORY };
-      const content = group.hasContent
-        ? contents.get(newestOf(group))
-        : states.get(group.category)?.get(group.objectId);
-      if (content === "withheld") return { kind: "delivered" };
-      return {
-        ...stream,
-        category: group.category,
-        objectId: group.objectId,
-        version: newestOf(group),
-        content,
-        traceparent: group.traceparent ?? "",
-      };
-    }),
-  );
-}
-
-/** Leaves for later, in each stream, what does not fit into one call. The first message always does. */
-function cutToBytes(prepared: readonly Prepared[][], bytesMax: number): Prepared[][] {
-  let bytes = 0;
-  return prepared.map((stream) => {
-    let isFull = false;
-    return stream.map((item): Prepared => {
-      if (isFull) return { kind: "skipped" };
-      if ("kind" in item) return item;
-      const size = item.content?.length ?? 0;
-      isFull = bytes > 0 && bytes + size > bytesMax;
-      if (isFull) return { kind: "skipped" };
-      bytes += size;
-      return item;
+  const held = groups.filter((group) => group.hasContent).map(newestOf);
+  const contents = await options.store.readContents(delivery.from, held);
+  const states = await readStates(options, groups, delivery.destination);
+  const room = { bytes: options.limits.batchBytesMax, isEmpty: true };
+  return delivery.taken.map(({ stream, groups: own }) => {
+    let isStopped = false;
+    return own.map((group): Prepared => {
+      if (isStopped) return { kind: "skipped" };
+      const item = prepareGroup({ options, contents, states }, stream, group);
+      const fits = "kind" in item ? item.kind === "delivered" : takeRoom(room, item.content?.length ?? 0);
+      isStopped = !fits;
+      return fits || "kind" in item ? item : { kind: "skipped" };
     });
   });
 }
 
-/** The error of a row that a newer version of this silo has written. It waits for that version. */
-export const UNKNOWN_CATEGORY = "CATEGORY_UNKNOWN: this version does not know the category";
+function takeRoom(room: { bytes: number; isEmpty: boolean }, bytes: number): boolean {
+  if (bytes > room.bytes && !room.isEmpty) return false;
+  room.bytes -= bytes;
+  room.isEmpty = false;
+  return true;
+}
+
+/** The states of one category's objects, or why they cannot be read. */
+type States = ReadonlyMap<string, Uint8Array | "withheld"> | { readonly error: string };
+
+/** A category whose states cannot be read fails for itself. */
+async function readStates(
+  { store, sources, describeError, isSessionError }: DeliveryOptions,
+  groups: readonly MessageGroup[],
+  destination: string,
+): Promise<Map<number, States>> {
+  const states = new Map<number, States>();
+  for (const category of new Set(groups.map((group) => group.category))) {
+    const read = sources.get(category)?.read;
+    if (read === undefined) continue;
+    const own = groups.filter((group) => group.category === category && !group.hasContent);
+    try {
+      states.set(category, await read(store.db, [...new Set(own.map((group) => group.objectId))], destination));
+    } catch (error) {
+      if (isSessionError(error)) throw error;
+      states.set(category, { error: `SOURCE_FAILED: ${describeError(error)}` });
+    }
+  }
+  return states;
+}
+
+interface Known {
+  readonly options: DeliveryOptions;
+  readonly contents: ReadonlyMap<string, Uint8Array>;
+  readonly states: ReadonlyMap<number, States>;
+}
+
+function prepareGroup({ options, contents, states }: Known, stream: StreamId, group: MessageGroup): Prepared {
+  if (!options.sources.has(group.category)) return { kind: "failed", error: UNKNOWN_CATEGORY };
+  let content: Uint8Array | "withheld" | undefined;
+  if (group.hasContent) {
+    content = contents.get(newestOf(group));
+  } else {
+    const own = states.get(group.category);
+    if (own !== undefined && "error" in own) return { kind: "failed", error: own.error };
+    content = own?.get(group.objectId);
+  }
+  if (content === "withheld") return { kind: "delivered" };
+  if (content !== undefined && content.length > CONTENT_BYTES_MAX) {
+    return { kind: "failed", error: `CONTENT_TOO_LARGE: ${content.length} bytes` };
+  }
+  return {
+    ...stream,
+    category: group.category,
+    objectId: group.objectId,
+    version: newestOf(group),
+    content,
+    traceparent: group.traceparent ?? "",
+  };
+}
 
 function newestOf(group: MessageGroup): string {
   return group.ids[group.ids.length - 1] ?? "0";
@@ -123,16 +193,10 @@ export async function coalesceWithTable(
   const groups = taken.flatMap(({ key, stream, groups: own }) =>
     own.map((group, index) => ({ ...stream, ...group, newestId: newestOf(group), key, stream, index })),
   );
-  const found = new Map<string, RowPlace>();
-  const newer = groups.map((): string[] => []);
-  for (const place of from === "outbox" ? (["outbox"] as const) : (["outbox_held", "outbox"] as const)) {
-    for (const { index, id } of await store.listNewer(place, groups)) {
-      newer[index - 1]?.push(id);
-      found.set(id, place);
-    }
-  }
+  const newer = groups.map((): Awaited<ReturnType<OutboxStore["listNewer"]>> => []);
+  for (const row of await store.listNewer(from, groups)) newer[row.index - 1]?.push(row);
   // From here to the reading of the states nothing is awaited: what comes later is a message of its own.
   return groups.flatMap(({ key, index, stream }, at) =>
-    queue.extend(key, index, newer[at] ?? []).map((id) => ({ id, key, stream, place: found.get(id) ?? from })),
+    queue.extend(key, index, newer[at] ?? []).map(({ id, place }) => ({ id, key, stream, place })),
   );
 }

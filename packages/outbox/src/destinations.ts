@@ -1,7 +1,10 @@
 import type { OutboxLimits } from "./limits.js";
+import type { RowPlace } from "./message.js";
 
 interface Destination {
   calls: number;
+  /** Those of them that carry messages of held streams. */
+  heldCalls: number;
   /** Failures in a row to reach it; 0 while it answers. */
   failures: number;
   awayUntilMs: number;
@@ -17,11 +20,15 @@ export class Destinations {
     private readonly now: () => number,
   ) {}
 
-  /** Whether a call may be made: there are few enough, and it is not left alone. One that was away gets one at a time. */
-  mayCall(name: string): boolean {
+  /**
+   * Whether a call may be made: there are few enough, and it is not left alone. One that was away gets one at a time. Held
+   * streams, which may hang, never get all calls.
+   */
+  mayCall(name: string, from: RowPlace): boolean {
     const known = this.known.get(name);
     if (known === undefined) return true;
     if (known.failures > 0) return known.calls === 0 && known.awayUntilMs <= this.now();
+    if (from === "outbox_held" && known.heldCalls >= Math.max(1, this.limits.callsMax / 2)) return false;
     return known.calls < this.limits.callsMax;
   }
 
@@ -36,14 +43,17 @@ export class Destinations {
     return known !== undefined && known.failures > 0 && (known.calls > 0 || known.awayUntilMs > this.now());
   }
 
-  begin(name: string): void {
-    this.open(name).calls += 1;
+  begin(name: string, from: RowPlace): void {
+    const known = this.open(name);
+    known.calls += 1;
+    if (from === "outbox_held") known.heldCalls += 1;
   }
 
   /** @returns whether this ended an absence, or began one. */
-  end(name: string, isReached: boolean): "back" | "gone" | undefined {
+  end(name: string, from: RowPlace, isReached: boolean): "back" | "gone" | undefined {
     const known = this.open(name);
     known.calls -= 1;
+    if (from === "outbox_held") known.heldCalls -= 1;
     const wasAway = known.failures > 0;
     if (isReached) {
       known.failures = 0;
@@ -58,7 +68,7 @@ export class Destinations {
   private open(name: string): Destination {
     let known = this.known.get(name);
     if (known === undefined) {
-      known = { calls: 0, failures: 0, awayUntilMs: 0 };
+      known = { calls: 0, heldCalls: 0, failures: 0, awayUntilMs: 0 };
       this.known.set(name, known);
     }
     return known;

@@ -55,14 +55,26 @@ export class HeldStreams {
     this.streams.delete(key);
   }
 
-  /** Those whose time has come and whose rows can be read, at most `limit`. */
-  listDue(limit: number, isAway: (destination: string) => boolean): HeldStream[] {
+  /**
+   * Those whose time has come, at most `limit`, those that were not given for longest first.
+   *
+   * @param roomFor - how many of a destination there is room for; asked once for each.
+   */
+  listDue(limit: number, roomFor: (destination: string) => number): HeldStream[] {
     const due: HeldStream[] = [];
+    const rooms = new Map<string, number>();
     const now = this.now();
     for (const stream of this.streams.values()) {
       if (due.length >= limit) break;
-      if (stream.isLoaded || stream.moving > 0 || stream.nextAtMs > now) continue;
-      if (!isAway(stream.id.destination)) due.push(stream);
+      if (stream.isLoaded || stream.nextAtMs > now) continue;
+      const { destination } = stream.id;
+      const room = rooms.get(destination) ?? roomFor(destination);
+      rooms.set(destination, room - 1);
+      if (room > 0) due.push(stream);
+    }
+    for (const stream of due) {
+      this.streams.delete(stream.key);
+      this.streams.set(stream.key, stream);
     }
     return due;
   }
@@ -74,13 +86,21 @@ export class HeldStreams {
     }
   }
 
-  /** What is no longer paused is due at once; what became paused waits. */
-  applyPauses(pauses: readonly Pause[]): void {
+  /**
+   * What is no longer paused is due at once; what became paused waits.
+   *
+   * @returns those that changed.
+   */
+  applyPauses(pauses: readonly Pause[]): HeldStream[] {
+    const changed: HeldStream[] = [];
     for (const stream of this.streams.values()) {
       const isPaused = pauses.some((pause) => selects(pause, stream.id));
-      if (isPaused && stream.state !== "PAUSED") Object.assign(stream, { state: "PAUSED", nextAtMs: Infinity });
-      else if (!isPaused && stream.state === "PAUSED") Object.assign(stream, { state: "SLOW", nextAtMs: 0 });
+      if (isPaused === (stream.state === "PAUSED")) continue;
+      stream.state = isPaused ? "PAUSED" : "SLOW";
+      stream.nextAtMs = isPaused ? Number.POSITIVE_INFINITY : 0;
+      changed.push(stream);
     }
+    return changed;
   }
 
   /** The stored form, for {@link HeldStreamRow}. */

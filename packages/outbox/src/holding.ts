@@ -1,14 +1,15 @@
 import type { Acknowledgements } from "./acknowledgements.js";
-import { UNKNOWN_CATEGORY } from "./delivery.js";
 import type { Destinations } from "./destinations.js";
 import { type HeldStream, type HeldStreams, selects } from "./held-streams.js";
 import type { OutboxLimits } from "./limits.js";
-import type { MessageGroup, StreamId } from "./message.js";
+import { isErrorOfVersion, type MessageGroup, type StreamId } from "./message.js";
 import type { MessageQueue } from "./message-queue.js";
 import type { Fence, HoldState, OutboxStore, Pause } from "./store.js";
 
 /** Streams whose rows are read at once. */
 const LOAD_STREAMS_MAX = 200;
+/** Rows that one statement moves. */
+const MOVE_MAX = 5_000;
 /** Rows of each that are read at once; what coalesces beyond them is looked up. */
 const LOAD_ROWS_MAX = 200;
 
@@ -34,15 +35,22 @@ export interface HoldingOptions {
  * are read from there by stream, and once none is left the stream flows again. Rows that come meanwhile follow them.
  */
 export class Holding {
-  pauses: readonly Pause[] = [];
+  private pauses: readonly Pause[] = [];
   private moves: { readonly stream: HeldStream; readonly ids: readonly string[] }[] = [];
   private released: HeldStream[] = [];
+  private moving = 0;
 
   constructor(private readonly options: HoldingOptions) {}
 
-  /** Whether the stream must not flow now. */
+  /** Rows that are to be moved. */
+  get movingRows(): number {
+    return this.moving;
+  }
+
+  /** Whether rows of the stream must not flow. A stream that flows is held as a whole, or its order would be lost. */
   mustHold(stream: StreamId, key: string): boolean {
-    return this.options.held.get(key) !== undefined || this.isPaused(stream);
+    if (this.options.held.get(key) !== undefined) return true;
+    return this.isPaused(stream) && !this.options.hot.has(key);
   }
 
   isPaused(stream: StreamId): boolean {
@@ -53,6 +61,26 @@ export class Holding {
   divert(key: string, id: StreamId, why: { state: HoldState; attempts: number; error: string; waitMs: number }): void {
     const stream = this.options.held.hold(id, why);
     this.move(stream, this.options.hot.remove(key));
+  }
+
+  /** Holds a stream that flowed until an operator resumes it. */
+  pause(key: string, id: StreamId): void {
+    this.divert(key, id, { state: "PAUSED", attempts: 0, error: "", waitMs: Number.POSITIVE_INFINITY });
+  }
+
+  /** Takes over what operators have paused and resumed. */
+  async takePauses(pauses: readonly Pause[]): Promise<void> {
+    const { held, hot, store, fence } = this.options;
+    this.pauses = pauses;
+    const changed = held.applyPauses(pauses);
+    if (pauses.length > 0) {
+      for (const { key, id } of hot.find((stream) => this.isPaused(stream))) this.pause(key, id);
+    }
+    if (changed.length === 0) return;
+    await store.saveStreams(
+      fence,
+      changed.map((stream) => held.toRow(stream)),
+    );
   }
 
   /** Rows of a stream that is held, or is to be because it is paused. */
@@ -72,9 +100,8 @@ export class Holding {
       return;
     }
     beside.remove(key);
-    // A version that does not know a category must not give up on it.
-    const attempts = error === UNKNOWN_CATEGORY ? known.attempts : known.attempts + 1;
-    if (attempts >= this.options.attemptsMaxOf(group.category)) {
+    const attempts = known.attempts + 1;
+    if (attempts >= this.options.attemptsMaxOf(group.category) && !isErrorOfVersion(error)) {
       await store.park(fence, group.ids, error);
       this.options.onParked(group, id, error);
       held.hold(id, { state: "SLOW", attempts: 0, error, waitMs: 0 });
@@ -108,21 +135,25 @@ export class Holding {
     const { store, fence, held } = this.options;
     const moves = this.moves.splice(0);
     if (moves.length === 0) return;
+    // First, so that whoever comes after a crash knows of them.
     const streams = [...new Set(moves.map((move) => move.stream))];
     await store.saveStreams(
       fence,
       streams.map((stream) => held.toRow(stream)),
     );
     const rows = moves.flatMap(({ stream, ids }) => ids.map((id) => ({ id, lane: stream.id.lane })));
-    await store.hold(fence, rows);
+    for (let from = 0; from < rows.length; from += MOVE_MAX) {
+      const part = rows.slice(from, from + MOVE_MAX);
+      await store.hold(fence, part);
+      this.moving -= part.length;
+    }
     for (const { stream } of moves) stream.moving -= 1;
   }
 
   /** Reads rows of streams whose time has come; one that has none left flows again. */
   async loadDue(): Promise<void> {
-    const { held, beside, store, destinations, limits } = this.options;
-    if (beside.rowCount >= limits.rowsMax) return;
-    const due = held.listDue(LOAD_STREAMS_MAX, (name) => destinations.isLeftAlone(name));
+    const { held, beside, store } = this.options;
+    const due = held.listDue(LOAD_STREAMS_MAX, (name) => this.roomFor(name));
     if (due.length === 0) return;
     for (const stream of due) stream.isLoaded = true;
     const rows = await store.listHeldRows(
@@ -135,6 +166,15 @@ export class Holding {
       else beside.setAlone(stream.key, stream.attempts > 0 || stream.state === "SLOW");
     }
     await this.releaseEmpty();
+  }
+
+  /** No destination takes the memory of the others: however full it is, each may have a stream in it. */
+  private roomFor(destination: string): number {
+    const { beside, destinations, limits } = this.options;
+    if (destinations.isLeftAlone(destination)) return 0;
+    const rows = beside.rowsOf(destination);
+    if (beside.rowCount >= limits.rowsMax) return rows === 0 ? 1 : 0;
+    return rows < limits.rowsMax / 4 ? LOAD_STREAMS_MAX : 0;
   }
 
   private async releaseEmpty(): Promise<void> {
@@ -157,12 +197,13 @@ export class Holding {
 
   private move(stream: HeldStream, ids: readonly string[]): void {
     stream.moving += 1;
+    this.moving += ids.length;
     this.moves.push({ stream, ids });
   }
 
   /** Exponential, with jitter: half of it at least. */
   private backoffMs(attempts: number): number {
     const { backoffMs, backoffMaxMs } = this.options.limits;
-    return Math.min(backoffMs * 2 ** (attempts - 1), backoffMaxMs) * (0.5 + Math.random() / 2);
+    return Math.min(backoffMs * 2 ** Math.min(attempts - 1, 30), backoffMaxMs) * (0.5 + Math.random() / 2);
   }
 }

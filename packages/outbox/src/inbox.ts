@@ -73,22 +73,33 @@ export function createInbox(options: InboxOptions): Inbox {
   const receivers = indexCategories(options.receivers);
   return {
     async take(batch, route) {
-      const results = batch.messages.map((): MessageResult => ({ outcome: Outcome.UNFINISHED, error: "" }));
+      // What is not begun is none of the messages' fault: it is sent again at once.
+      const results = batch.messages.map((): MessageResult => ({ outcome: Outcome.SKIPPED, error: "" }));
+      const over = new AbortController();
       const streams = groupByStream(batch.messages, receivers);
       const work = Array.from({ length: Math.min(STREAMS_AT_ONCE, streams.length) }, async () => {
         for (let stream = streams.shift(); stream !== undefined; stream = streams.shift()) {
-          await takeStream({ ...options, ...route, receivers }, batch.messages, stream, results);
+          await takeStream({ ...options, ...route, receivers, over: over.signal }, batch.messages, stream, results);
         }
       });
-      await withinBudget(batch.budgetMs, Promise.all(work));
-      // No stream is begun after the answer; what is under way may end, and is applied again later.
-      streams.length = 0;
-      return [...results];
+      try {
+        await withinBudget(batch.budgetMs, Promise.all(work));
+        return [...results];
+      } finally {
+        // No message is begun after the answer; what is under way may end, and is applied again later.
+        over.abort();
+        streams.length = 0;
+      }
     },
   };
 }
 
-type Taking = Omit<InboxOptions, "receivers"> & Route & { readonly receivers: Categories<OutboxReceiver> };
+type Taking = Omit<InboxOptions, "receivers"> &
+  Route & {
+    readonly receivers: Categories<OutboxReceiver>;
+    /** Aborts when the batch is answered. */
+    readonly over: AbortSignal;
+  };
 
 /** The places of each stream's messages, in order. */
 function groupByStream(messages: readonly Message[], receivers: Categories<OutboxReceiver>): number[][] {
@@ -112,6 +123,8 @@ async function takeStream(
   for (const index of stream) {
     const message = messages[index];
     if (message === undefined) continue;
+    if (taking.over.aborted) return;
+    if (!hasFailed) results[index] = { outcome: Outcome.UNFINISHED, error: "" };
     const error = hasFailed ? undefined : await takeOne(taking, message);
     if (hasFailed) results[index] = { outcome: Outcome.SKIPPED, error: "" };
     else if (error === undefined) results[index] = { outcome: Outcome.DELIVERED, error: "" };

@@ -1,3 +1,6 @@
+/** The largest content of a message, in bytes: with its envelope it fits into one call. */
+export const CONTENT_BYTES_MAX = 3 * 1024 * 1024;
+
 /** Every limit of an outbox. */
 export interface OutboxLimits {
   /** Rows held in memory; beyond it nothing is fetched until some are delivered. Default 50 000. */
@@ -30,6 +33,10 @@ export interface OutboxLimits {
   readonly awayMaxMs: number;
   /** After which a process that died has lost its lease, in milliseconds. Default 5 000. */
   readonly leaseMs: number;
+  /** Rows that may wait for one silo before those who ask are told that it is too much. Default 2 000 000. */
+  readonly depthMax: number;
+  /** How often they are counted, in milliseconds; more seldom when that takes long. Default 5 000. */
+  readonly depthMs: number;
 }
 
 /** The defaults of {@link OutboxLimits}. */
@@ -49,4 +56,6 @@ export const DEFAULT_OUTBOX_LIMITS: OutboxLimits = {
   backoffMaxMs: 120_000,
   awayMaxMs: 2_000,
   leaseMs: 5_000,
+  depthMax: 2_000_000,
+  depthMs: 5_000,
 };

@@ -26,6 +26,13 @@ interface Stream {
   isAlone: boolean;
 }
 
+/** A row that was found in a table, beside those that memory knows. */
+export interface NewerRow {
+  readonly id: string;
+  readonly has_content: boolean;
+  readonly traceparent: string | null;
+}
+
 /** How much {@link MessageQueue.take} takes. */
 export interface TakeLimits {
   readonly batchMax: number;
@@ -42,11 +49,27 @@ export class MessageQueue {
   private readonly streams = new Map<string, Stream>();
   /** Per destination, the streams that have something to take, longest waiting first. */
   private readonly ready = new Map<string, Set<Stream>>();
-  private rows = 0;
+  /** Per destination, its rows. */
+  private readonly rows = new Map<string, number>();
+  private total = 0;
 
   /** Rows that wait or are on their way. */
   get rowCount(): number {
-    return this.rows;
+    return this.total;
+  }
+
+  /** Those of one destination. */
+  rowsOf(destination: string): number {
+    return this.rows.get(destination) ?? 0;
+  }
+
+  /** The destination with the most rows; undefined when there are none. */
+  findBusiest(): string | undefined {
+    let busiest: string | undefined;
+    for (const [destination, count] of this.rows) {
+      if (busiest === undefined || count > this.rowsOf(busiest)) busiest = destination;
+    }
+    return busiest;
   }
 
   /** Adds a row; those of one stream in ascending order of id. */
@@ -69,14 +92,18 @@ export class MessageQueue {
       group.hasContent = row.has_content;
       group.traceparent = row.traceparent ?? group.traceparent;
     }
-    stream.rowCount += 1;
-    this.rows += 1;
+    this.count(stream, 1);
     this.markReady(stream);
   }
 
   /** Destinations with something to take. */
   readyDestinations(): string[] {
     return [...this.ready.keys()];
+  }
+
+  /** Whether a destination has something to take. */
+  isReady(destination: string): boolean {
+    return this.ready.has(destination);
   }
 
   /** Takes messages of one destination, the longest waiting streams first; each is settled by {@link settle}. */
@@ -103,20 +130,19 @@ export class MessageQueue {
     const gone = stream.taken.slice(0, done).reduce((sum, group) => sum + group.ids.length, 0);
     const back = stream.taken.slice(done);
     stream.taken = undefined;
-    stream.rowCount -= gone;
-    this.rows -= gone;
+    this.count(stream, -gone);
     if (back.length > 0) stream.groups = putBefore(back, stream.groups);
     if (stream.groups.size === 0) this.streams.delete(key);
     else this.markReady(stream);
   }
 
   /**
-   * Adds rows to a taken group before it is sent: those that have come of its object meanwhile, and those of `ids` that
-   * memory does not know.
+   * Adds rows to a taken group before it is sent: those that have come of its object meanwhile, and those of `rows` that
+   * memory does not know. Both are newer than the group's own.
    *
-   * @returns those of `ids` that were added.
+   * @returns those of `rows` that were added.
    */
-  extend(key: string, index: number, ids: readonly string[]): string[] {
+  extend<Row extends NewerRow>(key: string, index: number, rows: readonly Row[]): Row[] {
     const stream = this.streams.get(key);
     const group = stream?.taken?.[index];
     if (stream === undefined || group === undefined) return [];
@@ -126,12 +152,14 @@ export class MessageQueue {
       stream.groups.delete(object);
       join(group, waiting);
     }
+    if (rows.length === 0) return [];
     const known = new Set(group.ids);
-    const added = ids.filter((id) => !known.has(id));
-    group.ids.push(...added);
+    const added = rows.filter((row) => !known.has(row.id));
+    for (const row of added) group.ids.push(row.id);
     group.ids.sort((one, other) => (BigInt(one) < BigInt(other) ? -1 : 1));
-    stream.rowCount += added.length;
-    this.rows += added.length;
+    const newest = added.find((row) => row.id === group.ids.at(-1));
+    if (newest !== undefined) join(group, { ids: [], hasContent: newest.has_content, traceparent: newest.traceparent });
+    this.count(stream, added.length);
     return added;
   }
 
@@ -157,7 +185,7 @@ export class MessageQueue {
     if (stream === undefined) return [];
     this.unmarkReady(stream);
     this.streams.delete(key);
-    this.rows -= stream.rowCount;
+    this.count(stream, -stream.rowCount);
     return [...(stream.taken ?? []), ...stream.groups.values()].flatMap((group) => group.ids);
   }
 
@@ -178,6 +206,15 @@ export class MessageQueue {
       this.streams.set(key, stream);
     }
     return stream;
+  }
+
+  private count(stream: Stream, change: number): void {
+    const { destination } = stream.id;
+    stream.rowCount += change;
+    this.total += change;
+    const left = this.rowsOf(destination) + change;
+    if (left === 0) this.rows.delete(destination);
+    else this.rows.set(destination, left);
   }
 
   private markReady(stream: Stream): void {
@@ -206,8 +243,8 @@ function takeFirst(groups: Map<string, Group>, max: number): Group[] {
 }
 
 /** Adds newer rows of the same object. */
-function join(group: Group, newer: Group): void {
-  group.ids.push(...newer.ids);
+function join(group: Group, newer: Pick<Group, "ids" | "hasContent" | "traceparent">): void {
+  for (const id of newer.ids) group.ids.push(id);
   group.hasContent = newer.hasContent;
   group.traceparent = newer.traceparent ?? group.traceparent;
 }

@@ -26,6 +26,9 @@ export interface MessageGroup {
   readonly createdMs: number;
 }
 
+/** Where rows stand. */
+export type RowPlace = "outbox" | "outbox_held";
+
 /** What its messages are ordered by: one silo, one shard, and the categories of one lane. */
 export interface StreamId {
   readonly destination: string;
@@ -54,6 +57,16 @@ export interface OutgoingMessage extends StreamId {
 export type Verdict =
   | { readonly kind: "delivered" | "unfinished" | "skipped" }
   | { readonly kind: "failed"; readonly error: string };
+
+/** The error of a row that a newer version of this silo has written. It waits for that version. */
+export const UNKNOWN_CATEGORY = "CATEGORY_UNKNOWN: this version does not know the category";
+/** Begins the error of messages whose silo answers what means nothing. */
+export const ANSWER_MALFORMED = "ANSWER_MALFORMED";
+
+/** Whether an error says nothing of the message, so that it is never given up for it. */
+export function isErrorOfVersion(error: string): boolean {
+  return error.startsWith("CATEGORY_UNKNOWN") || error.startsWith(ANSWER_MALFORMED);
+}
 
 /** Brings messages to a silo. */
 export interface Courier {

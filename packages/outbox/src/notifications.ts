@@ -4,6 +4,8 @@ import pg from "pg";
 /** After which a notification to ourselves that has not come means that none will: a pooler is in between. */
 const ECHO_MS = 1_000;
 const RECONNECT_MS = 250;
+/** How long a server may take to say goodbye. */
+const END_MAX_MS = 1_000;
 
 /**
  * Hears of committed rows over a connection of its own. Only ever an accelerator: whoever uses it also polls, often while
@@ -38,7 +40,13 @@ export class Notifications {
     clearTimeout(this.timer);
     const { client } = this;
     this.client = undefined;
-    await client?.end().catch(() => undefined);
+    if (client === undefined) return;
+    let timer: NodeJS.Timeout | undefined;
+    const over = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, END_MAX_MS);
+    });
+    await Promise.race([client.end().catch(() => undefined), over]);
+    clearTimeout(timer);
   }
 
   private async connect(): Promise<void> {

@@ -1,9 +1,10 @@
-import { endsSession, parseDatabaseUrl, type Queryable, toPgConfig } from "@cellway/database";
+import { isDatabaseUnavailable, parseDatabaseUrl, type Queryable, toPgConfig } from "@cellway/database";
 import type { SiloContext } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
 import { type Categories, indexCategories } from "./category.js";
+import { Depth } from "./depth.js";
 import { describeError } from "./errors.js";
-import { FlushWaiters } from "./flush.js";
+import { type FlushedShard, FlushWaiters } from "./flush.js";
 import { DEFAULT_OUTBOX_LIMITS, type OutboxLimits } from "./limits.js";
 import type { Courier, MessageGroup, StreamId } from "./message.js";
 import { Notifications } from "./notifications.js";
@@ -41,7 +42,15 @@ export interface Outbox {
    *
    * @throws OutboxFlushError when it is not, after a failure or `timeoutMs` (default 5 000).
    */
-  flush(shard: { readonly scope: number; readonly shardId: string }, options?: { timeoutMs?: number }): Promise<void>;
+  flush(shard: FlushedShard, options?: { timeoutMs?: number }): Promise<void>;
+  /** Silos for which more waits than should: see `depthMax` of {@link OutboxLimits}. A few seconds old. */
+  readonly full: readonly string[];
+  /**
+   * For work that can wait, before it changes much: costs nothing. Changes themselves are never refused.
+   *
+   * @throws ConnectError RESOURCE_EXHAUSTED, reason OUTBOX_FULL, when too much waits for the silo; for any, when left out.
+   */
+  assertRoom(destination?: string): void;
   /** Whether this process is the one that delivers. */
   readonly isOwner: boolean;
   stop(): Promise<void>;
@@ -56,51 +65,67 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const { context, metrics, logger } = options;
   const store = new OutboxStore(options.database, context.localMode);
   const sources = indexCategories(options.sources);
+  const limits = { ...DEFAULT_OUTBOX_LIMITS, ...options.limits };
   const waiters = new FlushWaiters(store);
   const channel = `cellway_outbox_${store.schema}`;
-  const notifications = new Notifications({
-    connection: toPgConfig(parseDatabaseUrl(options.databaseUrl), {
-      applicationName: `cellway-${context.siloName}-outbox`,
-      connectTimeoutMs: 5_000,
-    }),
-    channel,
-    logger,
-    onNotify: () => pump.wake(),
-  });
+  const notifications = createNotifications(options, channel, () => pump.wake());
   const pump: Pump = new Pump({
     store,
     sources,
     courier: options.courier,
-    limits: { ...DEFAULT_OUTBOX_LIMITS, ...options.limits },
+    limits,
     context,
     severalDestinations: context.localMode === "CONTROL",
     logger,
     describeError,
-    isSessionError: endsSession,
+    isSessionError: isDatabaseUnavailable,
     isNotified: () => notifications.isWorking,
     ...createReports({ metrics, logger, waiters, sources }),
   });
   const announce = createAnnouncer(() => options.database.query(`select pg_notify('${channel}', '')`));
+  const depth = new Depth({
+    ...options,
+    schema: store.schema,
+    isOwner: () => pump.isOwner,
+    depthMax: limits.depthMax,
+    depthMs: limits.depthMs,
+  });
   return {
     start() {
       pump.start();
       notifications.start();
+      depth.start();
     },
     wake() {
       if (!pump.wake()) announce();
     },
-    async flush({ scope, shardId }, { timeoutMs = FLUSH_TIMEOUT_MS } = {}) {
-      const ids = await store.listShard(scope, shardId);
-      if (!pump.wake() && ids.length > 0) announce();
-      await waiters.wait(ids, timeoutMs);
+    async flush(shard, { timeoutMs = FLUSH_TIMEOUT_MS } = {}) {
+      const onWaiting = () => {
+        if (!pump.wake()) announce();
+      };
+      await waiters.wait(shard, { timeoutMs, onWaiting });
     },
+    get full() {
+      return depth.fullDestinations;
+    },
+    assertRoom: (destination) => depth.assertRoom(destination),
     get isOwner() {
       return pump.isOwner;
     },
     async stop() {
+      depth.stop();
       await Promise.all([pump.stop(), notifications.stop()]);
     },
   };
+}
+
+function createNotifications(options: OutboxOptions, channel: string, onNotify: () => void): Notifications {
+  const { context, databaseUrl, logger } = options;
+  const connection = toPgConfig(parseDatabaseUrl(databaseUrl), {
+    applicationName: `cellway-${context.siloName}-outbox`,
+    connectTimeoutMs: 5_000,
+  });
+  return new Notifications({ connection, channel, logger, onNotify });
 }
 
 /** What metrics, the log and those who wait are told. */
@@ -148,14 +173,24 @@ function createReports(options: {
   };
 }
 
-/** Runs `tell` soon, once for all calls until then. */
+/** Runs `tell` soon, once for all calls until then, and never twice at a time. */
 function createAnnouncer(tell: () => Promise<unknown>): () => void {
-  let timer: NodeJS.Timeout | undefined;
-  return () => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
+  let isTelling = false;
+  let isWanted = false;
+  const announce = () => {
+    isWanted = true;
+    if (isTelling) return;
+    isTelling = true;
+    setTimeout(() => {
+      isWanted = false;
       // Polling finds what nobody was told of.
-      tell().catch(() => undefined);
+      tell()
+        .catch(() => undefined)
+        .finally(() => {
+          isTelling = false;
+          if (isWanted) announce();
+        });
     }, ANNOUNCE_MS);
   };
+  return announce;
 }

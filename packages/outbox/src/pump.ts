@@ -5,6 +5,9 @@ import type { PumpOptions } from "./pump-options.js";
 import { Session } from "./session.js";
 import { type Fence, LeaseLostError } from "./store.js";
 
+/** How long {@link Pump.stop} waits for a database that does not answer. */
+const STOP_MAX_MS = 5_000;
+
 /** Owns the outbox of a silo whenever no other process of it does, and delivers what is in it. */
 export class Pump {
   private readonly holder = randomUUID();
@@ -17,24 +20,31 @@ export class Pump {
 
   /** Whether this process delivers now. */
   get isOwner(): boolean {
-    return this.session !== undefined;
+    return this.session?.ended.aborted === false;
   }
 
   start(): void {
     this.running ??= this.run();
   }
 
-  /** Ends deliveries under way, and gives the outbox to the next process. */
+  /**
+   * Ends deliveries under way, and gives the outbox to the next process; where the database or a silo does not answer,
+   * that comes when the lease ends.
+   */
   async stop(): Promise<void> {
     this.stopping.abort();
     this.session?.end();
-    await this.running;
+    if (this.running === undefined) return;
+    const waiting = new AbortController();
+    const over = sleep(STOP_MAX_MS, undefined, { signal: waiting.signal }).catch(() => undefined);
+    await Promise.race([this.running, over]);
+    waiting.abort();
   }
 
   /** There may be something new; false when another process delivers. */
   wake(): boolean {
     this.session?.wake();
-    return this.session !== undefined;
+    return this.isOwner;
   }
 
   /** What this process has in memory, for gauges. */
@@ -75,11 +85,16 @@ export class Pump {
     const session = new Session({ ...this.options, fence, ownedUntilMs: () => this.ownedUntilMs });
     this.session = session;
     const renewal = this.renew(fence, session);
+    // Also while a renewal is under way that the database does not answer.
+    const watch = setInterval(() => {
+      if (performance.now() >= this.ownedUntilMs) session.end(new LeaseLostError("The lease was not renewed in time."));
+    }, this.options.limits.leaseMs / 20);
     try {
       if (!this.stopping.signal.aborted) await session.run();
     } finally {
       this.session = undefined;
       session.end();
+      clearInterval(watch);
       await renewal;
       await this.options.store.releaseLease(fence).catch(() => undefined);
     }
@@ -94,8 +109,8 @@ export class Pump {
         const renewed = await this.take();
         if (renewed?.epoch !== fence.epoch) session.end(new LeaseLostError("The lease was taken over."));
       } catch (error) {
-        if (performance.now() > this.ownedUntilMs) session.end(error);
-        else if (endsSession(error)) session.end(error);
+        // Others are tried again until the lease ends.
+        if (endsSession(error)) session.end(error);
       }
     }
   }

@@ -9,7 +9,7 @@ import {
 import { type RpcRuntime, reasonOf } from "@cellway/rpc";
 import type { LocalMode } from "@cellway/silo";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type Courier, DestinationAwayError, type OutgoingMessage, type Verdict } from "./message.js";
+import { ANSWER_MALFORMED, type Courier, DestinationAwayError, type OutgoingMessage, type Verdict } from "./message.js";
 
 /** What a call may take beyond the time that the messages have. */
 const CALL_GRACE_MS = 1_500;
@@ -76,8 +76,9 @@ function toVerdict({ outcome, error }: Result): Verdict {
     case Outcome.SKIPPED:
       return { kind: "skipped" };
     case Outcome.FAILED:
-    case Outcome.UNSPECIFIED:
       return { kind: "failed", error };
+    default:
+      return { kind: "failed", error: `${ANSWER_MALFORMED}: outcome ${outcome}` };
   }
 }
 

@@ -1,9 +1,11 @@
 import { Acknowledgements } from "./acknowledgements.js";
+import { Claims } from "./claims.js";
 import { Destinations } from "./destinations.js";
 import { HeldStreams } from "./held-streams.js";
 import { Holding } from "./holding.js";
 import { type OutboxRow, type StreamId, streamKeyOf } from "./message.js";
 import { MessageQueue } from "./message-queue.js";
+import { Parked } from "./parked.js";
 import type { PumpOptions } from "./pump-options.js";
 import { Sender } from "./sender.js";
 import type { Fence, Pause } from "./store.js";
@@ -12,6 +14,8 @@ import type { Fence, Pause } from "./store.js";
 const REFRESH_MS = 500;
 /** How often held streams are looked at. */
 const HELD_POLL_MS = 10;
+/** After how long without room in memory the destination that fills it gives its place to the others. */
+const CROWDED_MS = 500;
 
 /** What a session needs beside what the pump has. */
 export interface SessionOptions extends PumpOptions {
@@ -36,8 +40,10 @@ export class Session {
   private readonly sender: Sender;
   private wakeUp: (() => void) | undefined;
   private isWoken = false;
-  /** Nothing is read until something that is in memory is delivered. */
-  private isFull = false;
+  private readonly claims = new Claims();
+  private readonly parked: Parked;
+  /** Since when nothing is read until something that is in memory is delivered. */
+  private fullSinceMs: number | undefined;
   private failure: Error | undefined;
 
   constructor(private readonly options: SessionOptions) {
@@ -46,11 +52,12 @@ export class Session {
     this.acknowledgements = new Acknowledgements(store, fence, {
       deleted: (ids) => {
         options.onDelivered(ids);
-        if (this.isFull && this.hot.rowCount < limits.rowsMax) this.wake();
+        this.noteRoom();
         this.sender.dispatch();
       },
       error: (error) => this.end(error),
     });
+    this.parked = new Parked(store, fence);
     this.holding = new Holding({
       store,
       fence,
@@ -62,7 +69,7 @@ export class Session {
       acknowledgements: this.acknowledgements,
       attemptsMaxOf: (category) => sources.get(category)?.category.attemptsMax ?? Number.POSITIVE_INFINITY,
       onParked: (group, stream, error) => {
-        this.sender.hasParked = true;
+        this.parked.add(stream, group);
         options.onParked(group, stream, error);
       },
     });
@@ -74,6 +81,8 @@ export class Session {
       destinations: this.destinations,
       acknowledgements: this.acknowledgements,
       holding: this.holding,
+      parked: this.parked,
+      claims: this.claims,
       ownedUntilMs: options.ownedUntilMs,
       ended: this.ending.signal,
       end: (failure) => this.end(failure),
@@ -100,7 +109,7 @@ export class Session {
     if (failure !== undefined)
       this.failure = failure instanceof Error ? failure : new Error("The session ended.", { cause: failure });
     this.ending.abort(failure);
-    this.wake();
+    this.wakeUp?.();
   }
 
   /** Aborts when the session ends. */
@@ -111,7 +120,7 @@ export class Session {
   /** There may be something new. */
   wake(): void {
     this.isWoken = true;
-    this.wakeUp?.();
+    if (this.fullSinceMs === undefined) this.wakeUp?.();
   }
 
   /** What is where, for gauges. */
@@ -123,7 +132,7 @@ export class Session {
     for (const { state, attempts, error, waitMs, ...id } of await this.options.store.listStreams()) {
       this.held.hold(id, { state, attempts, error, waitMs });
     }
-    this.sender.hasParked = await this.options.store.hasParked();
+    await this.parked.restore();
     await this.refresh();
   }
 
@@ -132,15 +141,17 @@ export class Session {
     const tail = this.options.store.follow();
     while (!this.ending.signal.aborted) {
       this.isWoken = false;
-      this.isFull = this.hot.rowCount >= limits.rowsMax && !this.makeRoom();
-      if (this.isFull) {
+      if (this.isFull && !this.makeRoom()) {
+        this.fullSinceMs ??= this.now();
         await this.idle(limits.pollMs);
         continue;
       }
+      this.fullSinceMs = undefined;
+      this.claims.beginReading();
       const rows = await tail.next(limits.fetchMax);
       this.sender.isBehind = !tail.isAtEnd;
-      if (tail.isAtEnd && tail.missing === 0) this.sender.forgetClaims(BigInt(tail.settledId));
       this.sort(rows);
+      this.claims.endReading(tail.isAtEnd, rows.at(-1)?.id);
       this.sender.dispatch();
       if (!this.sender.isBehind)
         await this.idle(this.options.isNotified() ? limits.pollMs : limits.pollWithoutNotifyMs);
@@ -151,7 +162,7 @@ export class Session {
   private sort(rows: readonly OutboxRow[]): void {
     const following = new Map<string, { id: StreamId; ids: string[] }>();
     for (const row of rows) {
-      if (this.sender.claimed.delete(row.id)) continue;
+      if (this.claims.take(row.id)) continue;
       const lane = this.options.sources.get(row.category)?.category.lane ?? row.category;
       const id = { destination: row.destination, scope: row.scope, shardId: row.shard_id, lane };
       const key = streamKeyOf(id);
@@ -170,6 +181,7 @@ export class Session {
     let refreshAt = this.now() + REFRESH_MS;
     while (!this.ending.signal.aborted) {
       await this.holding.makeMoves();
+      this.noteRoom();
       await this.holding.loadDue();
       if (this.now() >= refreshAt) {
         await this.refresh();
@@ -187,32 +199,53 @@ export class Session {
       pause.category === null
         ? pause
         : { ...pause, category: sources.get(pause.category)?.category.lane ?? pause.category };
-    this.holding.pauses = (await store.listPauses()).map(toLane);
-    this.held.applyPauses(this.holding.pauses);
-    for (const { key, id } of this.hot.find((stream) => this.holding.isPaused(stream))) {
-      this.holding.divert(key, id, { state: "PAUSED", attempts: 0, error: "", waitMs: Number.POSITIVE_INFINITY });
-    }
+    await this.holding.takePauses((await store.listPauses()).map(toLane));
     for (const id of await store.listRetried()) {
       const stream = this.held.get(streamKeyOf(id));
       if (stream?.state === "BACKING_OFF") stream.nextAtMs = 0;
     }
   }
 
-  /** When memory is full: streams that cannot flow now, then very deep ones, give their place to others. */
+  private get isFull(): boolean {
+    return this.hot.rowCount + this.holding.movingRows >= this.options.limits.rowsMax;
+  }
+
+  /** There may be room in memory again. */
+  private noteRoom(): void {
+    if (this.fullSinceMs !== undefined && !this.isFull) this.wakeUp?.();
+  }
+
+  /** When memory is full: streams that cannot flow now, then those that take the others' place, give it to them. */
   private makeRoom(): boolean {
     const { limits, severalDestinations } = this.options;
-    if (!severalDestinations && this.hot.readyDestinations().every((name) => this.destinations.isAway(name)))
-      return false;
-    const away = severalDestinations ? this.hot.find((stream) => this.destinations.isAway(stream.destination)) : [];
-    for (const { key, id } of away) this.holding.divert(key, id, { state: "AWAY", attempts: 0, error: "", waitMs: 0 });
-    if (away.length > 0) return true;
-    const deep = this.hot.find((_stream, rowCount) => rowCount >= limits.deepMin);
-    for (const { key, id } of deep) this.holding.divert(key, id, { state: "SLOW", attempts: 0, error: "", waitMs: 0 });
-    return deep.length > 0;
+    if (this.holding.movingRows >= limits.rowsMax) return false;
+    const isAway = (name: string) => this.destinations.isAway(name);
+    if (!severalDestinations && this.hot.readyDestinations().every(isAway)) return false;
+    const away = severalDestinations ? this.hot.find((stream) => isAway(stream.destination)) : [];
+    if (this.giveWay(away, "AWAY")) return true;
+    if (
+      this.giveWay(
+        this.hot.find((_stream, rowCount) => rowCount >= limits.deepMin),
+        "SLOW",
+      )
+    )
+      return true;
+    if (!severalDestinations || this.now() - (this.fullSinceMs ?? this.now()) < CROWDED_MS) return false;
+    // Faster ones would have made room by now.
+    const busiest = this.hot.findBusiest();
+    return this.giveWay(
+      this.hot.find((stream) => stream.destination === busiest),
+      "SLOW",
+    );
+  }
+
+  private giveWay(streams: readonly { key: string; id: StreamId }[], state: "AWAY" | "SLOW"): boolean {
+    for (const { key, id } of streams) this.holding.divert(key, id, { state, attempts: 0, error: "", waitMs: 0 });
+    return streams.length > 0;
   }
 
   private async idle(ms: number): Promise<void> {
-    if (this.isWoken || this.ending.signal.aborted) return;
+    if ((this.isWoken && this.fullSinceMs === undefined) || this.ending.signal.aborted) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.wakeUp = () => {

@@ -1,6 +1,7 @@
 import { createSequenceTail, type Queryable, rowsOf, type SequenceTail, schemaOf } from "@cellway/database";
 import type { LocalMode } from "@cellway/silo";
-import type { OutboxRow, StreamId } from "./message.js";
+import type { OutboxRow, RowPlace, StreamId } from "./message.js";
+import type { NewerRow } from "./message-queue.js";
 
 /** Why a stream does not flow. */
 export type HoldState = "BACKING_OFF" | "AWAY" | "SLOW" | "PAUSED";
@@ -33,6 +34,16 @@ export class LeaseLostError extends Error {
   override readonly name = "LeaseLostError";
 }
 
+/** Rows of one object that are looked for at once, and of all objects together; what is beyond is a later message. */
+const NEWER_PER_OBJECT_MAX = 5_000;
+const NEWER_MAX = 20_000;
+
+/** A row that is newer than the group at this place, counted from 1. */
+interface NewerRowOfGroup extends NewerRow {
+  readonly index: number;
+  readonly place: RowPlace;
+}
+
 const COLUMNS =
   "id, destination, scope, shard_id, category, object_id, content is not null as has_content, traceparent, (extract(epoch from created_at) * 1000)::float8 as created_ms";
 const ROW_COLUMNS = "id, destination, scope, shard_id, category, object_id, content, traceparent, created_at";
@@ -60,7 +71,7 @@ export class OutboxStore {
   }
 
   /** Deletes delivered rows; absent ones are no error. Those of a held stream may be on their way from the other table. */
-  async deleteRows(fence: Fence, from: "outbox" | "outbox_held", ids: readonly string[]): Promise<void> {
+  async deleteRows(fence: Fence, from: RowPlace, ids: readonly string[]): Promise<void> {
     const deletion = (table: string) =>
       `${table}_done as (delete from ${this.schema}.${table} using lease where id = any($3::bigint[]))`;
     if (from === "outbox") return this.run(fence, deletion(from), [ids]);
@@ -126,30 +137,41 @@ export class OutboxStore {
   }
 
   /**
-   * Ids of rows of the same objects that are newer than what is known, ascending: what coalesces with it, wherever in
-   * the table it stands. Looked for in one table.
+   * Rows of the same objects that are newer than what is known, each object's ascending: what coalesces with it, wherever
+   * in the table it stands. For held messages also what is on its way to them. Not all of them when there are very many.
    */
   async listNewer(
-    from: "outbox" | "outbox_held",
+    from: RowPlace,
     groups: readonly (StreamId & { readonly category: number; readonly objectId: string; readonly newestId: string })[],
-  ): Promise<{ readonly index: number; readonly id: string }[]> {
-    const sql = `select g.index::int as index, o.id from unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::bigint[], $6::bigint[])
-        with ordinality as g (destination, scope, shard_id, category, object_id, newest_id, index)
-      cross join lateral (
-        select id from ${this.schema}.${from} o
+  ): Promise<NewerRowOfGroup[]> {
+    const places: readonly RowPlace[] = from === "outbox" ? ["outbox"] : ["outbox_held", "outbox"];
+    const newer = places.map(
+      (place) => `(select '${place}' as place, id, content is not null as has_content, traceparent
+        from ${this.schema}.${place} o
         where (o.shard_id, o.category, o.object_id, o.scope, o.destination) = (g.shard_id, g.category, g.object_id, g.scope, g.destination)
-          and o.id > g.newest_id
-        order by id
-      ) o`;
+          and o.id > g.newest_id order by id limit ${NEWER_PER_OBJECT_MAX})`,
+    );
+    const sql = `select g.index::int as index, o.* from unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::bigint[], $6::bigint[])
+        with ordinality as g (destination, scope, shard_id, category, object_id, newest_id, index)
+      cross join lateral (select * from (${newer.join(" union all ")}) o order by id limit ${NEWER_PER_OBJECT_MAX}) o
+      order by g.index, o.id limit ${NEWER_MAX}`;
     const columns = keyColumns(groups).slice(0, 3);
     const newest = groups.map((group) => group.newestId);
     const objects = groups.map((group) => group.objectId);
     return rowsOf(await this.db.query(sql, [...columns, groups.map((group) => group.category), objects, newest]));
   }
 
-  /** The content of rows that hold it. */
-  async readContents(from: "outbox" | "outbox_held", ids: readonly string[]): Promise<Map<string, Uint8Array>> {
-    const sql = `select id, content from ${this.schema}.${from} where id = any($1::bigint[]) and content is not null`;
+  /** The content of rows that hold it. Those of held messages may be on their way from the other table. */
+  async readContents(from: RowPlace, ids: readonly string[]): Promise<Map<string, Uint8Array>> {
+    if (ids.length === 0) return new Map();
+    const places: readonly RowPlace[] = from === "outbox" ? ["outbox"] : ["outbox_held", "outbox"];
+    // One statement: in its snapshot a row that is moved stands in exactly one of the tables.
+    const sql = places
+      .map(
+        (place) =>
+          `select id, content from ${this.schema}.${place} where id = any($1::bigint[]) and content is not null`,
+      )
+      .join(" union all ");
     const rows = rowsOf<{ id: string; content: Uint8Array }>(await this.db.query(sql, [ids]));
     return new Map(rows.map((row) => [row.id, row.content]));
   }
@@ -183,9 +205,13 @@ export class OutboxStore {
     ]);
   }
 
-  /** Whether anything is parked. */
-  async hasParked(): Promise<boolean> {
-    return rowsOf(await this.db.query(`select from ${this.schema}.outbox_parked limit 1`)).length > 0;
+  /** Objects with a parked message, at most `limit`. */
+  async listParked(
+    limit: number,
+  ): Promise<(Omit<StreamId, "lane"> & { readonly category: number; readonly objectId: string })[]> {
+    const sql = `select destination, scope, shard_id as "shardId", category, object_id as "objectId"
+      from ${this.schema}.outbox_parked limit $1`;
+    return rowsOf(await this.db.query(sql, [limit]));
   }
 
   /** What is paused. */
@@ -202,27 +228,14 @@ export class OutboxStore {
     return rowsOf(await this.db.query(sql));
   }
 
-  /** Those of these rows that are not delivered yet, with the error of their stream or of their parking. */
-  async findUndelivered(ids: readonly string[]): Promise<{ readonly id: string; readonly error: string | null }[]> {
-    const sql = `select id, null as error from ${this.schema}.outbox where id = any($1::bigint[])
-      union all
-      select h.id, s.state || ': ' || s.error from ${this.schema}.outbox_held h
-        left join ${this.schema}.outbox_stream s using (destination, scope, shard_id, lane) where h.id = any($1::bigint[])`;
-    return rowsOf(await this.db.query(sql, [ids]));
-  }
-
-  /** Rows of a shard that wait for delivery. */
-  async listShard(scope: number, shardId: string): Promise<string[]> {
-    const sql = `select id from ${this.schema}.outbox where shard_id = $2 and scope = $1
-      union all select id from ${this.schema}.outbox_held where shard_id = $2 and scope = $1`;
-    return rowsOf<{ id: string }>(await this.db.query(sql, [scope, shardId])).map((row) => row.id);
-  }
-
   /** Takes the outbox over when nobody has it, or renews it. Undefined while another process has it. */
   async takeLease(holder: string, leaseMs: number): Promise<Fence | undefined> {
     const sql = `update ${this.schema}.outbox_lease set holder = $1,
         epoch = epoch + case when holder = $1 then 0 else 1 end, expires_at = clock_timestamp() + $2 * interval '1 millisecond'
-      where holder = $1 or expires_at < clock_timestamp() returning epoch`;
+      where holder = $1 or expires_at < clock_timestamp()
+        -- Nobody gives a lease for so long: the clock of the database was put back.
+        or expires_at > clock_timestamp() + 10 * $2 * interval '1 millisecond'
+      returning epoch`;
     // TypeORM answers an UPDATE with [rows, count].
     const answer = (await this.db.query(sql, [holder, leaseMs])) as [{ epoch: string }[], number];
     const epoch = answer[0][0]?.epoch;

@@ -3,23 +3,33 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
-import { type EmbeddedPostgres, migrate, startEmbeddedPostgres } from "@cellway/database";
+import { type EmbeddedPostgres, migrate, type Queryable, startEmbeddedPostgres } from "@cellway/database";
 import { createLogger, createMetrics } from "@cellway/telemetry";
 import { afterAll, afterEach, beforeAll, beforeEach } from "@jest/globals";
 import pg from "pg";
 import type { OutboxLimits } from "./limits.js";
-import { type Courier, DestinationAwayError, type OutgoingMessage, streamKeyOf, type Verdict } from "./message.js";
+import type { Courier } from "./message.js";
 import { createOutbox, type Outbox } from "./outbox.js";
 import { outboxMigrations } from "./schema.js";
 import type { OutboxSource } from "./source.js";
+import { FakeReceiver } from "./test-receiver.js";
 
 /** Waits until the condition holds; for what no event tells. */
 export async function eventually(condition: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
+  const deadline = performance.now() + timeoutMs;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`did not happen within ${timeoutMs} ms`);
+    if (performance.now() > deadline) throw new Error(`did not happen within ${timeoutMs} ms`);
     await delay(5);
   }
+}
+
+/** What does not end before it is let. */
+export function createGate(): { readonly passed: Promise<void>; open(): void } {
+  let open = () => {};
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { passed, open: () => open() };
 }
 
 /** A source whose rows hold their content. */
@@ -38,9 +48,14 @@ export function contentSource(number: number, options: { lane?: number; attempts
   };
 }
 
+const TEST_NAME = "test";
+
 /** A PostgreSQL for one test file, with the outbox of control in it. */
 interface OutboxBench {
+  /** Of the test itself. */
   readonly pool: pg.Pool;
+  /** Of all its outboxes. */
+  readonly outboxPool: pg.Pool;
   readonly url: string;
   stop(): Promise<void>;
 }
@@ -50,14 +65,19 @@ async function startOutboxBench(): Promise<OutboxBench> {
   const postgres: EmbeddedPostgres = await startEmbeddedPostgres({ dataDir, durable: false });
   const url = await postgres.createDatabase("outbox");
   await migrate({ url, sets: [await outboxMigrations("CONTROL")] });
-  const pool = new pg.Pool({ connectionString: url, max: 24 });
-  // The server may be gone before its last connection.
+  const pool = new pg.Pool({ connectionString: url, max: 24, application_name: TEST_NAME });
+  const outboxPool = new pg.Pool({ connectionString: url, max: 24 });
+  // A server that crashes keeps what was committed.
+  await pool.query("alter database outbox set synchronous_commit = on");
+  // Connections are ended under them.
   pool.on("error", () => {});
+  outboxPool.on("error", () => {});
   return {
     pool,
+    outboxPool,
     url,
     async stop() {
-      await pool.end();
+      await Promise.all([pool.end(), outboxPool.end()]);
       await postgres.stop();
       await rm(dataDir, { recursive: true, force: true });
     },
@@ -67,7 +87,7 @@ async function startOutboxBench(): Promise<OutboxBench> {
 /** Empties every table of the outbox. */
 async function clearOutbox({ pool }: OutboxBench): Promise<void> {
   await pool.query(
-    "truncate control.outbox, control.outbox_held, control.outbox_stream, control.outbox_parked, control.outbox_pause",
+    "truncate control.outbox, control.outbox_held, control.outbox_stream, control.outbox_parked, control.outbox_pause, control.outbox_depth",
   );
   await pool.query("update control.outbox_lease set holder = null, expires_at = '-infinity'");
 }
@@ -96,103 +116,36 @@ async function writeChanges(client: pg.Pool | pg.PoolClient, changes: readonly C
   );
 }
 
-/** The other side: remembers what it was told, and can be made to misbehave. */
-class FakeReceiver implements Courier {
-  readonly received: OutgoingMessage[] = [];
-  /** The newest text of each object. */
-  readonly states = new Map<string, string>();
-  /** Messages that came after a later one of their stream. */
-  inversions = 0;
-  readonly away = new Set<string>();
-  /** Called for each message; throws to fail it, or waits to be slow. */
-  handle: (message: OutgoingMessage) => void | Promise<void> = () => {};
-  private readonly versions = new Map<string, bigint>();
-  private readonly streams = new Map<string, bigint>();
-  private readonly busy = new Set<string>();
-  overlaps = 0;
+/** How an outbox of a test differs. */
+export interface TestOutboxOptions {
+  readonly sources?: readonly OutboxSource[];
+  readonly limits?: Partial<OutboxLimits>;
+  readonly courier?: Courier;
+  /** Called before each statement; throws to fail it, or waits. */
+  readonly onQuery?: (sql: string) => void | Promise<void>;
+}
 
-  async deliver(
-    destination: string,
-    messages: readonly OutgoingMessage[],
-    { budgetMs }: { budgetMs: number },
-  ): Promise<Verdict[]> {
-    await new Promise((resolve) => setImmediate(resolve));
-    if (this.away.has(destination)) throw new DestinationAwayError(destination);
-    const verdicts: Verdict[] = messages.map(() => ({ kind: "unfinished" }));
-    const byStream = new Map<string, number[]>();
-    messages.forEach((message, index) => {
-      const key = streamKeyOf(message);
-      byStream.set(key, [...(byStream.get(key) ?? []), index]);
-    });
-    const work = Promise.all(
-      [...byStream].map(([key, indexes]) => this.handleStream(key, indexes, messages, verdicts)),
-    );
-    let timer: NodeJS.Timeout | undefined;
-    const budget = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, budgetMs);
-    });
-    await Promise.race([work, budget]);
-    clearTimeout(timer);
-    return [...verdicts];
-  }
-
-  private async handleStream(
-    key: string,
-    indexes: readonly number[],
-    messages: readonly OutgoingMessage[],
-    verdicts: Verdict[],
-  ): Promise<void> {
-    if (this.busy.has(key)) this.overlaps += 1;
-    this.busy.add(key);
-    let hasFailed = false;
-    for (const index of indexes) {
-      const message = messages[index] as OutgoingMessage;
-      if (hasFailed) {
-        verdicts[index] = { kind: "skipped" };
-        continue;
-      }
-      try {
-        const result = this.handle(message);
-        if (result !== undefined) await result;
-        this.accept(key, message);
-        verdicts[index] = { kind: "delivered" };
-      } catch (error) {
-        hasFailed = true;
-        verdicts[index] = { kind: "failed", error: (error as Error).message };
-      }
-    }
-    this.busy.delete(key);
-  }
-
-  private accept(key: string, message: OutgoingMessage): void {
-    this.received.push(message);
-    const version = BigInt(message.version);
-    const object = `${message.destination}/${message.shardId}/${message.category}/${message.objectId}`;
-    if (version < (this.streams.get(key) ?? 0n)) this.inversions += 1;
-    this.streams.set(key, version);
-    if (version <= (this.versions.get(object) ?? 0n)) return;
-    this.versions.set(object, version);
-    this.states.set(object, Buffer.from(message.content ?? []).toString());
-  }
+/** As TypeORM answers: rows alone, and rows with a count for an UPDATE. */
+function queryableOf(pool: pg.Pool, onQuery?: TestOutboxOptions["onQuery"]): Queryable {
+  return {
+    async query(sql, parameters) {
+      await onQuery?.(sql);
+      const result = await pool.query(sql, parameters);
+      return result.command === "UPDATE" ? [result.rows, result.rowCount] : result.rows;
+    },
+  };
 }
 
 /** An outbox of control on this database. */
 function openOutbox(
   bench: OutboxBench,
   courier: Courier,
-  options: { sources?: readonly OutboxSource[]; limits?: Partial<OutboxLimits>; pool?: pg.Pool } = {},
+  options: TestOutboxOptions = {},
 ): Outbox & { readonly log: string[] } {
   const log: string[] = [];
-  const pool = options.pool ?? bench.pool;
   const outbox = createOutbox({
     context: { localMode: "CONTROL", siloName: "control" },
-    // As TypeORM answers: rows alone, and rows with a count for an UPDATE.
-    database: {
-      async query(sql, parameters) {
-        const result = await pool.query(sql, parameters);
-        return result.command === "UPDATE" ? [result.rows, result.rowCount] : result.rows;
-      },
-    },
+    database: queryableOf(bench.outboxPool, options.onQuery),
     databaseUrl: bench.url,
     sources: options.sources ?? [contentSource(1), contentSource(2)],
     courier,
@@ -240,8 +193,8 @@ export class OutboxTests {
   }
 
   /** An outbox that delivers to the receiver; stopped after the test. */
-  start(options: Parameters<typeof openOutbox>[2] = {}): ReturnType<typeof openOutbox> {
-    const outbox = openOutbox(this.bench, this.receiver, options);
+  start(options: TestOutboxOptions = {}): ReturnType<typeof openOutbox> {
+    const outbox = openOutbox(this.bench, options.courier ?? this.receiver, options);
     this.open.push(outbox);
     outbox.start();
     return outbox;
@@ -262,6 +215,56 @@ export class OutboxTests {
         client.release();
       },
     };
+  }
+
+  query<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
+    return this.bench.pool.query<Row>(sql, parameters).then(({ rows }) => rows);
+  }
+
+  /** Empties every table, and forgets what was received. */
+  async clear(): Promise<void> {
+    await clearOutbox(this.bench);
+    const { handle, admit, answer } = this.receiver;
+    this.receiver = Object.assign(new FakeReceiver(), { handle, admit, answer });
+  }
+
+  /** Ends every connection of outboxes. */
+  async cutConnections(): Promise<void> {
+    await this.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name <> $1",
+      [TEST_NAME],
+    );
+  }
+
+  /** Kills a server process hard: PostgreSQL ends every connection, recovers and goes on. */
+  async restartPostgres(): Promise<void> {
+    const [row] = await this.query<{ pid: number }>("select pg_backend_pid() as pid");
+    if (row !== undefined) process.kill(row.pid, "SIGKILL");
+    await eventually(() =>
+      this.query("select 1").then(
+        () => true,
+        () => false,
+      ),
+    );
+  }
+
+  /** The database as an outbox takes it. */
+  queryable(): Queryable {
+    return queryableOf(this.bench.pool);
+  }
+
+  /** What a process that died leaves behind: nobody waits for it. */
+  leave(outbox: Outbox): void {
+    void outbox.stop();
+  }
+
+  /** Why streams do not flow, as an operator sees it. */
+  streams(): Promise<
+    { destination: string; shard_id: string; lane: number; state: string; attempts: number; error: string }[]
+  > {
+    return this.query(
+      "select destination, shard_id, lane, state, attempts, error from control.outbox_stream order by 1, 2, 3",
+    );
   }
 
   count(): ReturnType<typeof countRows> {

@@ -159,6 +159,11 @@ export const METRIC_DEFINITIONS = {
     help: "Messages that failed too often and wait for an operator.",
     labels: ["destination", "category"],
   },
+  cellway_outbox_full: {
+    type: "gauge",
+    help: "1 while more waits for a silo than should (two million rows): its outage lasts long, or it is too slow.",
+    labels: ["destination"],
+  },
   cellway_outbox_lag_seconds: {
     type: "histogram",
     help: "Time from the change to its delivery.",
