@@ -28,6 +28,12 @@ export interface OutboxLimits {
   readonly awayMaxMs: number;
   /** After which a process that died has lost its lease, in milliseconds. Default 5 000. */
   readonly leaseMs: number;
+  /** How often gauges are set and the owner says how it is, in milliseconds. Default 5 000. */
+  readonly reportMs: number;
+  /** Messages that a backfill writes in a second, where an operator has said nothing else. Default 2 000. */
+  readonly backfillMessagesPerSecond: number;
+  /** Messages of a category that are not delivered, beyond which its backfill waits. Default 5 000. */
+  readonly backfillDepthMax: number;
 }
 
 /** The defaults of {@link OutboxLimits}. */
@@ -46,4 +52,7 @@ export const DEFAULT_OUTBOX_LIMITS: OutboxLimits = {
   backoffMaxMs: 120_000,
   awayMaxMs: 2_000,
   leaseMs: 5_000,
+  reportMs: 5_000,
+  backfillMessagesPerSecond: 2_000,
+  backfillDepthMax: 5_000,
 };

@@ -1,13 +1,17 @@
 import { endsSession, parseDatabaseUrl, type Queryable, toPgConfig } from "@cellway/database";
 import type { SiloContext } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
-import { type Categories, indexCategories } from "./category.js";
+import { indexCategories } from "./category.js";
 import { describeError } from "./errors.js";
 import { FlushWaiters } from "./flush.js";
 import { DEFAULT_OUTBOX_LIMITS, type OutboxLimits } from "./limits.js";
 import type { Courier, MessageGroup, StreamId } from "./message.js";
 import { Notifications } from "./notifications.js";
+import { createOperations, type Operations } from "./operations.js";
+import type { OutboxOperator } from "./operator.js";
 import { Pump } from "./pump.js";
+import type { Reporter } from "./reporter.js";
+import { nameOfCategory } from "./selection.js";
 import type { OutboxSource } from "./source.js";
 import { OutboxStore } from "./store.js";
 
@@ -44,6 +48,8 @@ export interface Outbox {
   flush(shard: { readonly scope: number; readonly shardId: string }, options?: { timeoutMs?: number }): Promise<void>;
   /** Whether this process is the one that delivers. */
   readonly isOwner: boolean;
+  /** What operators see and do; whichever process delivers. */
+  readonly operator: OutboxOperator;
   stop(): Promise<void>;
 }
 
@@ -56,39 +62,47 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const { context, metrics, logger } = options;
   const store = new OutboxStore(options.database, context.localMode);
   const sources = indexCategories(options.sources);
+  const nameOf = (category: number) => nameOfCategory(category, sources) || String(category);
+  const limits = { ...DEFAULT_OUTBOX_LIMITS, ...options.limits };
   const waiters = new FlushWaiters(store);
   const channel = `cellway_outbox_${store.schema}`;
-  const notifications = new Notifications({
-    connection: toPgConfig(parseDatabaseUrl(options.databaseUrl), {
-      applicationName: `cellway-${context.siloName}-outbox`,
-      connectTimeoutMs: 5_000,
-    }),
-    channel,
-    logger,
-    onNotify: () => pump.wake(),
-  });
+  const notifications = createNotifications(options, channel, () => pump.wake());
   const pump: Pump = new Pump({
     store,
     sources,
     courier: options.courier,
-    limits: { ...DEFAULT_OUTBOX_LIMITS, ...options.limits },
+    limits,
     context,
     severalDestinations: context.localMode === "CONTROL",
     logger,
     describeError,
     isSessionError: endsSession,
     isNotified: () => notifications.isWorking,
-    ...createReports({ metrics, logger, waiters, sources }),
+    ...createReports({ metrics, logger, waiters, nameOf, reporter: () => operations.reporter }),
   });
   const announce = createAnnouncer(() => options.database.query(`select pg_notify('${channel}', '')`));
+  const wake = () => {
+    if (!pump.wake()) announce();
+  };
+  const operations: Operations = createOperations({
+    ...options,
+    localMode: context.localMode,
+    schema: store.schema,
+    sources,
+    limits,
+    nameOf,
+    isOwner: () => pump.isOwner,
+    isNotified: () => notifications.isWorking,
+    wake,
+  });
   return {
     start() {
       pump.start();
       notifications.start();
+      operations.start();
     },
-    wake() {
-      if (!pump.wake()) announce();
-    },
+    wake,
+    operator: operations.operator,
     async flush({ scope, shardId }, { timeoutMs = FLUSH_TIMEOUT_MS } = {}) {
       const ids = await store.listShard(scope, shardId);
       if (!pump.wake() && ids.length > 0) announce();
@@ -98,9 +112,18 @@ export function createOutbox(options: OutboxOptions): Outbox {
       return pump.isOwner;
     },
     async stop() {
-      await Promise.all([pump.stop(), notifications.stop()]);
+      await Promise.all([pump.stop(), notifications.stop(), operations.stop()]);
     },
   };
+}
+
+function createNotifications(options: OutboxOptions, channel: string, onNotify: () => void): Notifications {
+  const { context, databaseUrl, logger } = options;
+  const connection = toPgConfig(parseDatabaseUrl(databaseUrl), {
+    applicationName: `cellway-${context.siloName}-outbox`,
+    connectTimeoutMs: 5_000,
+  });
+  return new Notifications({ connection, channel, logger, onNotify });
 }
 
 /** What metrics, the log and those who wait are told. */
@@ -108,10 +131,10 @@ function createReports(options: {
   metrics: Metrics;
   logger: Logger;
   waiters: FlushWaiters;
-  sources: Categories<OutboxSource>;
+  nameOf: (category: number) => string;
+  reporter: () => Reporter;
 }) {
-  const { metrics, logger, waiters, sources } = options;
-  const nameOf = (category: number) => sources.get(category)?.category.content.typeName ?? String(category);
+  const { metrics, logger, waiters, nameOf, reporter } = options;
   const labelsOf = (stream: StreamId, group: MessageGroup) => ({
     destination: stream.destination,
     category: nameOf(group.category),
@@ -121,6 +144,7 @@ function createReports(options: {
     onGroup(stream: StreamId, group: MessageGroup) {
       metrics.count("cellway_outbox_delivered_total", labelsOf(stream, group));
       metrics.observe("cellway_outbox_lag_seconds", labelsOf(stream, group), (Date.now() - group.createdMs) / 1000);
+      reporter().onGroup(stream, group);
     },
     onFailed(stream: StreamId, group: MessageGroup, error: string) {
       metrics.count("cellway_outbox_failed_total", labelsOf(stream, group));
@@ -141,6 +165,7 @@ function createReports(options: {
       for (const group of groups) waiters.failed(group.ids, why);
     },
     onDestination(name: string, change: "back" | "gone") {
+      reporter().onDestination(name, change);
       if (change === "gone")
         logger.warn({ destination: name }, "a silo cannot be reached: what it is to be told is kept");
       else logger.info({ destination: name }, "a silo is back, and is told what changed meanwhile");

@@ -122,17 +122,18 @@ export class Sender {
     const done = failedAt === -1 ? groups.length : failedAt;
     const delivered = groups.slice(0, done);
     for (const group of delivered) this.parts.options.onGroup(stream, group);
-    if (delivered.length > 0)
-      this.parts.acknowledgements.add(
-        from,
-        delivered.flatMap((group) => group.ids),
-      );
+    // First of all: an older parked state that outlived the rows of the newer one could be tried again after it.
     if (this.hasParked && delivered.length > 0) {
       await this.parts.options.store.unpark(
         this.parts.options.fence,
         delivered.map((group) => ({ ...stream, ...group })),
       );
     }
+    if (delivered.length > 0)
+      this.parts.acknowledgements.add(
+        from,
+        delivered.flatMap((group) => group.ids),
+      );
     queue.settle(key, done);
     if (delivered.length > 0) queue.setAlone(key, false);
     const verdict = verdicts[failedAt];

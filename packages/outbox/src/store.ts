@@ -147,9 +147,11 @@ export class OutboxStore {
     return rowsOf(await this.db.query(sql, [...columns, groups.map((group) => group.category), objects, newest]));
   }
 
-  /** The content of rows that hold it. */
+  /** The content of rows that hold it. Those of held messages may be on their way from the other table. */
   async readContents(from: "outbox" | "outbox_held", ids: readonly string[]): Promise<Map<string, Uint8Array>> {
-    const sql = `select id, content from ${this.schema}.${from} where id = any($1::bigint[]) and content is not null`;
+    const read = (table: string) =>
+      `select id, content from ${this.schema}.${table} where id = any($1::bigint[]) and content is not null`;
+    const sql = from === "outbox" ? read(from) : `${read(from)} union all ${read("outbox")}`;
     const rows = rowsOf<{ id: string; content: Uint8Array }>(await this.db.query(sql, [ids]));
     return new Map(rows.map((row) => [row.id, row.content]));
   }
@@ -195,10 +197,13 @@ export class OutboxStore {
     );
   }
 
-  /** Failed streams that are due by the clock of the database: also those that an operator wants tried at once. */
+  /** Failed streams that are due by the clock of the database, and those that an operator wants tried at once. */
   async listRetried(): Promise<StreamId[]> {
-    const sql = `select destination, scope, shard_id as "shardId", lane from ${this.schema}.outbox_stream
-      where state = 'BACKING_OFF' and next_at <= clock_timestamp() limit 1000`;
+    const sql = `with asked as (delete from ${this.schema}.outbox_retry returning destination, scope, shard_id, lane)
+      select destination, scope, shard_id as "shardId", lane from asked
+      union
+      (select destination, scope, shard_id, lane from ${this.schema}.outbox_stream
+        where state = 'BACKING_OFF' and next_at <= clock_timestamp() limit 1000)`;
     return rowsOf(await this.db.query(sql));
   }
 
