@@ -71,7 +71,7 @@ async function show(
     ctx.terminal.out(JSON.stringify({ silos, failures: describeFailures(failures) }));
   } else {
     const rows = answers.flatMap(({ silo, answer }) => answer.map((backfill) => [silo, ...cellsOf(backfill)]));
-    const titles = heading("silo", "category", "version", "progress", "objects", "messages/s", "time");
+    const titles = heading("silo", "category", "version", "progress", "objects", "objects/s", "messages/s", "time");
     ctx.terminal.out(rows.length === 0 ? "No table is replicated here." : formatTable([titles, ...rows]));
     printFailures(failures, ctx);
   }
@@ -105,15 +105,19 @@ async function follow(
   }
 }
 
-/** `ProjectKeyReplica (1)`, the version, a bar, how many, how fast, how long. */
+/** `ProjectKeyReplica (1)`, the version, a bar, how many, how fast, how fast at most, how long. */
 function cellsOf(row: OutboxBackfill): string[] {
+  const name = nameOfCategory(row.category, row.categoryName);
+  const limit = `max ${row.messagesPerSecond}`;
+  if (row.elapsedMs === undefined) return [name, String(row.version), "nothing to do", "-", "-", limit, "-"];
   return [
-    nameOfCategory(row.category, row.categoryName),
+    name,
     String(row.version),
-    row.elapsedMs === undefined ? "nothing to do" : formatBar(shareOf(row)),
-    row.elapsedMs === undefined ? "-" : `${row.doneCount}/${row.totalCount}`,
-    row.isWaiting ? "waiting for deliveries" : String(row.messagesPerSecond),
-    formatTime(row),
+    formatBar(shareOf(row)),
+    `${row.doneCount}/${row.totalCount}`,
+    String(Math.round((Number(row.doneCount) / Math.max(1, row.elapsedMs)) * 1_000)),
+    limit,
+    formatTime(row, row.elapsedMs),
   ];
 }
 
@@ -129,11 +133,11 @@ function formatBar(share: number): string {
   return `[${"#".repeat(full)}${"-".repeat(BAR_WIDTH - full)}] ${String(Math.floor(share * 100)).padStart(3)} %`;
 }
 
-function formatTime(row: OutboxBackfill): string {
-  if (row.elapsedMs === undefined) return "-";
-  if (row.isDone) return `took ${formatAge(row.elapsedMs)}`;
+function formatTime(row: OutboxBackfill, elapsedMs: number): string {
+  if (row.isDone) return `took ${formatAge(elapsedMs)}`;
   const share = shareOf(row);
-  return share === 0 ? "-" : `${formatAge((row.elapsedMs / share) * (1 - share))} left`;
+  const left = share === 0 ? "-" : `${formatAge((elapsedMs / share) * (1 - share))} left`;
+  return row.isWaiting ? `${left}, waiting for deliveries` : left;
 }
 
 function describe(row: OutboxBackfill) {

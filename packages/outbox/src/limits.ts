@@ -32,7 +32,7 @@ export interface OutboxLimits {
   readonly reportMs: number;
   /** Messages that a backfill writes in a second, where an operator has said nothing else. Default 2 000. */
   readonly backfillMessagesPerSecond: number;
-  /** Messages of a category that are not delivered, beyond which its backfill waits. Default 5 000. */
+  /** Messages of a category that are not delivered, beyond which its backfill waits: what changes meanwhile waits behind them. Default 1 000. */
   readonly backfillDepthMax: number;
 }
 
@@ -54,5 +54,5 @@ export const DEFAULT_OUTBOX_LIMITS: OutboxLimits = {
   leaseMs: 5_000,
   reportMs: 5_000,
   backfillMessagesPerSecond: 2_000,
-  backfillDepthMax: 5_000,
+  backfillDepthMax: 1_000,
 };

@@ -7,7 +7,7 @@ import type { MessageGroup, StreamId } from "./message.js";
 import type { OperatorStore, Rate } from "./operator-store.js";
 
 /** Rows of each kind that gauges count. */
-const COUNTED_MAX = 20_000;
+const COUNTED_MAX = 10_000;
 /** Rates that are kept: the greatest. */
 const RATES_MAX = 1_000;
 

@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { OutboxSelectorSchema } from "@cellway/gen/cellway/outbox/v1/operator";
 import { describe, expect, test } from "@jest/globals";
 import type { OutgoingMessage } from "./message.js";
 import type { Outbox } from "./outbox.js";
+import { OutboxStore } from "./store.js";
 import { contentSource, eventually, OutboxTests, range } from "./test-support.js";
 
 const tests = OutboxTests.install();
@@ -57,6 +59,44 @@ describe("retrying a parked message", () => {
     await outbox.operator.resume(select());
     await tests.untilEmpty();
     expect(tests.receiver.received.map(textOf)).toEqual(["newer"]);
+  });
+
+  test("waits for a change of its shard that is not committed yet, and then leaves the rest to it", async () => {
+    const outbox = await parkAll([1]);
+    const open = await tests.writeOpen([{ shard: 1, object: 1, text: "newer" }]);
+    const retrying = retryAll(outbox);
+    await eventually(async () => {
+      const waiting = "select from pg_locks where locktype = 'advisory' and not granted";
+      return (await tests.bench.pool.query(waiting)).rows.length === 1;
+    });
+    tests.receiver.handle = () => undefined;
+    await open.end("commit");
+    expect((await retrying).report).toMatchObject({ retried: 0 });
+    await tests.untilEmpty();
+    expect(tests.receiver.received.map(textOf)).toEqual(["newer"]);
+  });
+
+  test("takes a newer state that is being parked for waiting until it is parked, and then for what is parked", async () => {
+    const outbox = await parkAll([1]);
+    await outbox.stop();
+    const { rows: newer } = await tests.bench.pool.query(
+      `insert into control.outbox_held (id, destination, scope, shard_id, lane, category, object_id, content, created_at)
+       values (nextval('control.outbox_id'), 'us1', 1, 1, 1, 1, 1, 'newer', now()) returning id`,
+    );
+    const fence = { holder: randomUUID(), epoch: "1000" };
+    await tests.bench.pool.query("update control.outbox_lease set holder = $1, epoch = $2", [
+      fence.holder,
+      fence.epoch,
+    ]);
+    const client = await tests.bench.pool.connect();
+    await client.query("begin");
+    await new OutboxStore(client, "CONTROL").park(fence, [newer[0].id], "REFUSED");
+    expect((await retryAll(outbox)).report).toMatchObject({ retried: 0, superseded: 1 });
+    await client.query("commit");
+    client.release();
+    expect((await retryAll(outbox)).report).toMatchObject({ retried: 1, superseded: 0 });
+    const { rows } = await tests.bench.pool.query("select convert_from(content, 'UTF8') as text from control.outbox");
+    expect(rows).toEqual([{ text: "newer" }]);
   });
 
   test("goes on by page over more than one call does, each message once", async () => {

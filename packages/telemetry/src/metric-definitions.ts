@@ -167,7 +167,7 @@ export const METRIC_DEFINITIONS = {
   },
   cellway_outbox_depth_messages: {
     type: "gauge",
-    help: "Rows that wait, by what keeps them (`FLOWING`: nothing). Every 5 s, and no more than 20,000 of each table are counted.",
+    help: "Rows that wait, by what keeps them (`FLOWING`: nothing). Every 5 s, and no more than 10,000 of each table are counted.",
     labels: ["destination", "category", "state"],
   },
   cellway_outbox_oldest_age_seconds: {
@@ -177,12 +177,12 @@ export const METRIC_DEFINITIONS = {
   },
   cellway_outbox_parked_messages: {
     type: "gauge",
-    help: "Messages that are parked now; at most 20,000 are counted.",
+    help: "Messages that are parked now; at most 10,000 are counted.",
     labels: ["destination", "category"],
   },
   cellway_outbox_held_streams: {
     type: "gauge",
-    help: "Streams that do not flow, by why; at most 20,000 are counted.",
+    help: "Streams that do not flow, by why; at most 10,000 are counted.",
     labels: ["side", "state"],
   },
   cellway_outbox_backfill_done_objects: {
