@@ -99,6 +99,38 @@ describe("retrying a parked message", () => {
     expect(rows).toEqual([{ text: "newer" }]);
   });
 
+  test("leaves it to a newer state that is delivered, however late that replaces it", async () => {
+    await (await parkAll([1])).stop();
+    tests.receiver.handle = () => undefined;
+    let isReplacing = false;
+    let goOn = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const pool = {
+      async query(sql: string, parameters?: unknown[]) {
+        if (sql.includes("delete from control.outbox_parked p")) {
+          isReplacing = true;
+          await gate;
+        }
+        return tests.bench.pool.query(sql, parameters);
+      },
+    } as typeof tests.bench.pool;
+    const outbox = tests.start({ pool });
+    try {
+      await tests.write([{ shard: 1, object: 1, text: "newer" }]);
+      // By then whatever is not kept back is done.
+      await eventually(() => isReplacing);
+      await tests.write([{ shard: 2, object: 2, text: "other" }]);
+      await eventually(() => tests.receiver.received.length === 2);
+      expect((await retryAll(outbox)).report).toMatchObject({ retried: 0, superseded: 1 });
+    } finally {
+      goOn();
+    }
+    await tests.untilEmpty();
+    expect(tests.receiver.received.map(textOf)).toEqual(["newer", "other"]);
+  });
+
   test("goes on by page over more than one call does, each message once", async () => {
     const outbox = tests.start();
     await tests.bench.pool.query(
