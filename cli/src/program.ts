@@ -1,6 +1,8 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { CommandContext } from "./context.js";
 import { describeError, EXIT_OK, EXIT_USAGE, exitCodeOf } from "./errors.js";
+import { withFleet } from "./fleet-option.js";
+import { addOutbox } from "./program-outbox.js";
 import { DEFAULT_DATA_DIR, formatSettings } from "./settings.js";
 import { SILO_KINDS } from "./silo-kinds.js";
 
@@ -47,6 +49,7 @@ function createProgram(ctx: CommandContext, finish: Finish): Command {
   addExplain(program, ctx, finish);
   addToken(program, ctx, finish);
   addCells(program, ctx, finish);
+  addOutbox(program, ctx, finish);
   addKeys(program, ctx, finish);
   return program;
 }
@@ -174,13 +177,6 @@ function addKeys(program: Command, ctx: CommandContext, finish: Finish): void {
     .requiredOption("--cell <name>", "the cell")
     .option("--json", "print one JSON line")
     .action(async (options) => finish(await (await import("./commands/keys.js")).runKeysDerive(options, ctx)));
-}
-
-function withFleet(command: Command): Command {
-  return command.option(
-    "--data-dir <dir>",
-    `the folder of a running cellway dev (default: ${DEFAULT_DATA_DIR}, else CELLWAY_TOPOLOGY and CELLWAY_RPC_KEYS)`,
-  );
 }
 
 function siloOption(description: string): Option {

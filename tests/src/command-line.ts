@@ -34,14 +34,19 @@ export function cellway(...args: string[]): Promise<CommandResult> {
   return run(process.execPath, [CELLWAY, ...args]);
 }
 
+/** Runs `cellway …` as the operator of a fleet that these settings describe, and of no other. */
+export function cellwayOf(env: Readonly<Record<string, string>>, ...args: string[]): Promise<CommandResult> {
+  return run(process.execPath, [CELLWAY, ...args], { ...process.env, ...env });
+}
+
 /** Runs `buf …` to its end, within two minutes. */
 export function buf(...args: string[]): Promise<CommandResult> {
   return run(BUF, args);
 }
 
-function run(command: string, args: string[]): Promise<CommandResult> {
+function run(command: string, args: string[], env = process.env): Promise<CommandResult> {
   return new Promise((resolve) => {
-    execFile(command, args, { cwd: ROOT, timeout: 120_000 }, (error, stdout, stderr) => {
+    execFile(command, args, { cwd: ROOT, timeout: 120_000, env }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1;
       resolve({ code, stdout, stderr });
     });

@@ -1,4 +1,5 @@
 import type { SiloDatabase } from "@cellway/database";
+import { CellOutboxService, ControlOutboxService } from "@cellway/gen/cellway/outbox/v1/operator";
 import { CellInboxService, ControlInboxService } from "@cellway/gen/cellway/outbox/v1/outbox";
 import {
   createInbox,
@@ -6,6 +7,7 @@ import {
   createRpcCourier,
   type Inbox,
   type Outbox,
+  type OutboxOperator,
   type OutboxSource,
   type Ownership,
 } from "@cellway/outbox";
@@ -90,6 +92,41 @@ function serveCell(inbox: Inbox): ServedContract {
       results: batch === undefined ? [] : await inbox.take(batch, { sender: senderOf(), recipient: cellName }),
     }),
   });
+}
+
+/** What operators see and do of a side's outbox, as a contract. */
+export function serveOutbox(localMode: LocalMode, { operator }: Outbox): ServedContract {
+  return localMode === "CONTROL" ? serveControlOutbox(operator) : serveCellOutbox(operator);
+}
+
+function serveControlOutbox(operator: OutboxOperator): ServedContract {
+  return implementContract(ControlOutboxService, {
+    getControlOutboxStatus: async () => ({ status: await operator.status() }),
+    listControlOutboxRows: ({ query }) => operator.list(need(query)),
+    retryControlOutbox: (request) => operator.retry(request),
+    pauseControlOutbox: ({ selector }) => operator.pause(selector),
+    resumeControlOutbox: ({ selector }) => operator.resume(selector),
+    listControlOutboxBackfills: () => operator.listBackfills(),
+    startControlOutboxBackfill: (request) => operator.startBackfill(request),
+  });
+}
+
+function serveCellOutbox(operator: OutboxOperator): ServedContract {
+  return implementContract(CellOutboxService, {
+    getCellOutboxStatus: async () => ({ status: await operator.status() }),
+    listCellOutboxRows: ({ query }) => operator.list(need(query)),
+    retryCellOutbox: (request) => operator.retry(request),
+    pauseCellOutbox: ({ selector }) => operator.pause(selector),
+    resumeCellOutbox: ({ selector }) => operator.resume(selector),
+    listCellOutboxBackfills: () => operator.listBackfills(),
+    startCellOutboxBackfill: (request) => operator.startBackfill(request),
+  });
+}
+
+/** What the contract requires: validation has refused a request without it. */
+function need<T>(field: T | undefined): T {
+  if (field === undefined) throw new Error("A required field is not there.");
+  return field;
 }
 
 function senderOf(): string {

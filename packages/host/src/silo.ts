@@ -17,7 +17,7 @@ import { type MountedRoute, startHttpServer } from "./http-server.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
 import { migrationSetsOf } from "./migrate-silo.js";
 import type { ServiceContext, ServiceModule } from "./module.js";
-import { createOutboxes, serveInbox, sourcesOf } from "./outboxes.js";
+import { createOutboxes, serveInbox, serveOutbox, sourcesOf } from "./outboxes.js";
 import { createReadiness, type Readiness, type SchemaCheck } from "./readiness.js";
 import { createStop, DEFAULT_GRACE_MS, stopAll } from "./stop-silo.js";
 import { createTaskRunner, type TaskRunner } from "./tasks.js";
@@ -101,6 +101,10 @@ async function openSilo(
   });
   for (const [module, context] of contexts) for (const task of module.tasks) tasks.register(task, context);
   serveContracts(config, rpc, contexts, resolver);
+  for (const [localMode, outbox] of outboxes) {
+    const { service, implementation } = serveOutbox(localMode, outbox);
+    rpc.serve(service, implementation);
+  }
   const listener = await config.network.listen(config.rpcListen, rpc.endpoint());
   undo.push(() => listener.close({ graceMs: 0 }));
   const http = await startHttpServer({

@@ -12,6 +12,7 @@ export {
 } from "./inbox.js";
 export { DEFAULT_OUTBOX_LIMITS, type OutboxLimits } from "./limits.js";
 export { type Courier, DestinationAwayError, type OutgoingMessage, type Verdict } from "./message.js";
+export type { OutboxOperator } from "./operator.js";
 export { createOutbox, type Outbox, type OutboxOptions } from "./outbox.js";
 export { createRpcCourier } from "./rpc-courier.js";
 export { findUntracked, outboxMigrations } from "./schema.js";

@@ -37,6 +37,12 @@ export interface OutboxLimits {
   readonly depthMax: number;
   /** How often they are counted, in milliseconds; more seldom when that takes long. Default 5 000. */
   readonly depthMs: number;
+  /** How often gauges are set and the owner says how it is, in milliseconds. Default 5 000. */
+  readonly reportMs: number;
+  /** Messages that a backfill writes in a second, where an operator has said nothing else. Default 2 000. */
+  readonly backfillMessagesPerSecond: number;
+  /** Messages of a category that are not delivered, beyond which its backfill waits: what changes meanwhile waits behind them. Default 1 000. */
+  readonly backfillDepthMax: number;
 }
 
 /** The defaults of {@link OutboxLimits}. */
@@ -58,4 +64,7 @@ export const DEFAULT_OUTBOX_LIMITS: OutboxLimits = {
   leaseMs: 5_000,
   depthMax: 2_000_000,
   depthMs: 5_000,
+  reportMs: 5_000,
+  backfillMessagesPerSecond: 2_000,
+  backfillDepthMax: 1_000,
 };

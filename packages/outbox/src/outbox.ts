@@ -1,14 +1,18 @@
 import { isDatabaseUnavailable, parseDatabaseUrl, type Queryable, toPgConfig } from "@cellway/database";
 import type { SiloContext } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
-import { type Categories, indexCategories } from "./category.js";
+import { indexCategories } from "./category.js";
 import { Depth } from "./depth.js";
 import { describeError } from "./errors.js";
 import { type FlushedShard, FlushWaiters } from "./flush.js";
 import { DEFAULT_OUTBOX_LIMITS, type OutboxLimits } from "./limits.js";
 import type { Courier, MessageGroup, StreamId } from "./message.js";
 import { Notifications } from "./notifications.js";
+import { createOperations, type Operations } from "./operations.js";
+import type { OutboxOperator } from "./operator.js";
 import { Pump } from "./pump.js";
+import type { Reporter } from "./reporter.js";
+import { nameOfCategory } from "./selection.js";
 import type { OutboxSource } from "./source.js";
 import { OutboxStore } from "./store.js";
 
@@ -53,6 +57,8 @@ export interface Outbox {
   assertRoom(destination?: string): void;
   /** Whether this process is the one that delivers. */
   readonly isOwner: boolean;
+  /** What operators see and do; whichever process delivers. */
+  readonly operator: OutboxOperator;
   stop(): Promise<void>;
 }
 
@@ -62,48 +68,46 @@ export interface Outbox {
  * @throws OutboxCategoryError when the sources contradict each other.
  */
 export function createOutbox(options: OutboxOptions): Outbox {
-  const { context, metrics, logger } = options;
-  const store = new OutboxStore(options.database, context.localMode);
+  const { localMode } = options.context;
+  const store = new OutboxStore(options.database, localMode);
+  const { schema } = store;
   const sources = indexCategories(options.sources);
+  const nameOf = (category: number) => nameOfCategory(category, sources) || String(category);
   const limits = { ...DEFAULT_OUTBOX_LIMITS, ...options.limits };
   const waiters = new FlushWaiters(store);
-  const channel = `cellway_outbox_${store.schema}`;
+  const channel = `cellway_outbox_${schema}`;
   const notifications = createNotifications(options, channel, () => pump.wake());
+  const isNotified = () => notifications.isWorking;
   const pump: Pump = new Pump({
+    ...options,
     store,
     sources,
-    courier: options.courier,
     limits,
-    context,
-    severalDestinations: context.localMode === "CONTROL",
-    logger,
+    severalDestinations: localMode === "CONTROL",
     describeError,
     isSessionError: isDatabaseUnavailable,
-    isNotified: () => notifications.isWorking,
-    ...createReports({ metrics, logger, waiters, sources }),
+    isNotified,
+    ...createReports({ ...options, waiters, nameOf, reporter: () => operations.reporter }),
   });
+  const isOwner = () => pump.isOwner;
   const announce = createAnnouncer(() => options.database.query(`select pg_notify('${channel}', '')`));
-  const depth = new Depth({
-    ...options,
-    schema: store.schema,
-    isOwner: () => pump.isOwner,
-    depthMax: limits.depthMax,
-    depthMs: limits.depthMs,
-  });
+  const wake = () => {
+    if (!pump.wake()) announce();
+  };
+  const shared = { ...options, localMode, schema, sources, limits, nameOf, isOwner, isNotified, wake };
+  const depth = new Depth({ ...shared, ...limits });
+  const operations: Operations = createOperations(shared);
   return {
     start() {
       pump.start();
       notifications.start();
       depth.start();
+      operations.start();
     },
-    wake() {
-      if (!pump.wake()) announce();
-    },
+    wake,
+    operator: operations.operator,
     async flush(shard, { timeoutMs = FLUSH_TIMEOUT_MS } = {}) {
-      const onWaiting = () => {
-        if (!pump.wake()) announce();
-      };
-      await waiters.wait(shard, { timeoutMs, onWaiting });
+      await waiters.wait(shard, { timeoutMs, onWaiting: wake });
     },
     get full() {
       return depth.fullDestinations;
@@ -114,7 +118,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     },
     async stop() {
       depth.stop();
-      await Promise.all([pump.stop(), notifications.stop()]);
+      await Promise.all([pump.stop(), notifications.stop(), operations.stop()]);
     },
   };
 }
@@ -133,10 +137,10 @@ function createReports(options: {
   metrics: Metrics;
   logger: Logger;
   waiters: FlushWaiters;
-  sources: Categories<OutboxSource>;
+  nameOf: (category: number) => string;
+  reporter: () => Reporter;
 }) {
-  const { metrics, logger, waiters, sources } = options;
-  const nameOf = (category: number) => sources.get(category)?.category.content.typeName ?? String(category);
+  const { metrics, logger, waiters, nameOf, reporter } = options;
   const labelsOf = (stream: StreamId, group: MessageGroup) => ({
     destination: stream.destination,
     category: nameOf(group.category),
@@ -146,6 +150,7 @@ function createReports(options: {
     onGroup(stream: StreamId, group: MessageGroup) {
       metrics.count("cellway_outbox_delivered_total", labelsOf(stream, group));
       metrics.observe("cellway_outbox_lag_seconds", labelsOf(stream, group), (Date.now() - group.createdMs) / 1000);
+      reporter().onGroup(stream, group);
     },
     onFailed(stream: StreamId, group: MessageGroup, error: string) {
       metrics.count("cellway_outbox_failed_total", labelsOf(stream, group));
@@ -166,6 +171,7 @@ function createReports(options: {
       for (const group of groups) waiters.failed(group.ids, why);
     },
     onDestination(name: string, change: "back" | "gone") {
+      reporter().onDestination(name, change);
       if (change === "gone")
         logger.warn({ destination: name }, "a silo cannot be reached: what it is to be told is kept");
       else logger.info({ destination: name }, "a silo is back, and is told what changed meanwhile");

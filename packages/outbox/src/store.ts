@@ -221,10 +221,13 @@ export class OutboxStore {
     );
   }
 
-  /** Failed streams that are due by the clock of the database: also those that an operator wants tried at once. */
+  /** Failed streams that are due by the clock of the database, and those that an operator wants tried at once. */
   async listRetried(): Promise<StreamId[]> {
-    const sql = `select destination, scope, shard_id as "shardId", lane from ${this.schema}.outbox_stream
-      where state = 'BACKING_OFF' and next_at <= clock_timestamp() limit 1000`;
+    const sql = `with asked as (delete from ${this.schema}.outbox_retry returning destination, scope, shard_id, lane)
+      select destination, scope, shard_id as "shardId", lane from asked
+      union
+      (select destination, scope, shard_id, lane from ${this.schema}.outbox_stream
+        where state = 'BACKING_OFF' and next_at <= clock_timestamp() limit 1000)`;
     return rowsOf(await this.db.query(sql));
   }
 

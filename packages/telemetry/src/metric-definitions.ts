@@ -170,6 +170,41 @@ export const METRIC_DEFINITIONS = {
     labels: ["destination", "category"],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600],
   },
+  cellway_outbox_lease_owned: {
+    type: "gauge",
+    help: "Whether this process delivers: 1 in one process of a silo and side. The other gauges of outboxes are its.",
+    labels: ["side"],
+  },
+  cellway_outbox_depth_messages: {
+    type: "gauge",
+    help: "Rows that wait, by what keeps them (`FLOWING`: nothing). Every 5 s, and no more than 10,000 of each table are counted.",
+    labels: ["destination", "category", "state"],
+  },
+  cellway_outbox_oldest_age_seconds: {
+    type: "gauge",
+    help: "How long the oldest row has waited, parked ones apart.",
+    labels: ["destination", "category"],
+  },
+  cellway_outbox_parked_messages: {
+    type: "gauge",
+    help: "Messages that are parked now; at most 10,000 are counted.",
+    labels: ["destination", "category"],
+  },
+  cellway_outbox_held_streams: {
+    type: "gauge",
+    help: "Streams that do not flow, by why; at most 10,000 are counted.",
+    labels: ["side", "state"],
+  },
+  cellway_outbox_backfill_done_objects: {
+    type: "gauge",
+    help: "Objects of a replicated table that were told of anew.",
+    labels: ["category"],
+  },
+  cellway_outbox_backfill_total_objects: {
+    type: "gauge",
+    help: "About how many objects there were when that began.",
+    labels: ["category"],
+  },
   cellway_task_runs_total: {
     type: "counter",
     help: "Runs of periodic tasks, by outcome (`ok`, `error`).",
