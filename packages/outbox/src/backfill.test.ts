@@ -1,6 +1,5 @@
 import { rowsOf } from "@cellway/database";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import type pg from "pg";
 import type { OutboxLimits } from "./limits.js";
 import type { Outbox } from "./outbox.js";
 import type { OutboxSource } from "./source.js";
