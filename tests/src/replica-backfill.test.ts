@@ -32,6 +32,20 @@ const CONTENT = `
   insert into control.organization_integration (id, organization_id, integration_id) overriding system value values (777, 7, 77);
 `;
 
+/** Where each replicated row is told, as an operator who tells it anew asks. */
+async function listDestinations(client: pg.Client): Promise<string[]> {
+  const { rows: tracked } = await client.query<{ table_name: string; category: number; destinations: string }>(
+    "select table_name, category, destinations from control.outbox_tracked where category between 20 and 39 order by category",
+  );
+  const told: string[] = [];
+  for (const { table_name, category, destinations } of tracked) {
+    const sql = `select (${destinations})::text[] as names from control."${table_name}" r order by id`;
+    const { rows } = await client.query<{ names: string[] }>(sql);
+    told.push(...rows.map(({ names }) => `${category} ${names.join(" ")}`.trim()));
+  }
+  return told;
+}
+
 test.each([
   ["as the command line orders them", (names: string[]) => names],
   ["in the reverse order", (names: string[]) => names.toReversed()],
@@ -69,4 +83,5 @@ test.each([
     ["x1", 1, 7, 22, 777],
     ["x1", 3, 77, 23, 77],
   ]);
+  expect(await listDestinations(client)).toEqual(["20 x1", "20", "21 x1", "22 x1", "23 x1"]);
 });

@@ -19,6 +19,7 @@ import {
   findKnowingCells,
   findReplica,
   replicasOf,
+  settleCells,
   untilTold,
   untilUserTold,
 } from "./replicas.js";
@@ -37,6 +38,24 @@ const users = () => fleet.client(UserService);
 
 async function rename(userId: string, displayName: string): Promise<void> {
   await users().updateUser({ userId, displayName, updateMask: { paths: ["display_name"] } });
+}
+
+/** Runs one statement, and the other while the first is not committed; commits that one later still. */
+async function overlap(first: Statement, second: Statement, isTime: () => boolean | Promise<boolean>): Promise<void> {
+  const database = fleet.control.database("CONTROL");
+  const { waiting } = await database.transaction(async (manager) => {
+    await manager.query(...first);
+    const call = database.transaction(async (other) => {
+      await other.query(...second);
+      await until("the second may commit", isTime);
+    });
+    await until("the second waits for the first", async () => {
+      const sql = "select from pg_stat_activity where wait_event_type = 'Lock' and query = $1";
+      return (await controlQuery(fleet, sql, [second[0]])).length > 0;
+    });
+    return { waiting: call };
+  });
+  await waiting;
 }
 
 test("cells accept tokens and know their members while control is away", async () => {
@@ -126,24 +145,6 @@ describe("a token that is revoked while its user comes to another cell", () => {
     return { userId, token, revoke, join };
   }
 
-  /** Runs one statement, and the other while the first is not committed; commits that one later still. */
-  async function overlap(first: Statement, second: Statement, isTime: () => boolean | Promise<boolean>): Promise<void> {
-    const database = fleet.control.database("CONTROL");
-    const { waiting } = await database.transaction(async (manager) => {
-      await manager.query(...first);
-      const call = database.transaction(async (other) => {
-        await other.query(...second);
-        await until("the second may commit", isTime);
-      });
-      await until("the second waits for the first", async () => {
-        const sql = "select from pg_stat_activity where wait_event = 'advisory' and query = $1";
-        return (await controlQuery(fleet, sql, [second[0]])).length > 0;
-      });
-      return { waiting: call };
-    });
-    await waiting;
-  }
-
   test("is accepted in neither when it was revoked first", async () => {
     const { userId, token, revoke, join } = await createTraveller();
     await overlap(revoke, join, () => true);
@@ -163,6 +164,24 @@ describe("a token that is revoked while its user comes to another cell", () => {
       [],
     ]);
   });
+});
+
+test("a user that leaves an organization while it moves is forgotten in both cells", async () => {
+  const userId = await createUser(fleet);
+  const organization = await createOrganization(fleet, { cellName: "us1", ownerUserId: userId });
+  await untilDelivered(fleet);
+  await untilUserTold(fleet, userId);
+  await overlap(
+    ["update control.organization_mapping set cell_name = 'us2' where organization_id = $1", [organization.id]],
+    ["update control.organization_member_mapping set is_removed = true where organization_id = $1", [organization.id]],
+    async () => {
+      await fleet.control.tasks.runNow("user.settle-cells");
+      return true;
+    },
+  );
+  await settleCells(fleet);
+  await untilTold(fleet);
+  expect(await findKnowingCells(fleet, userId)).toEqual([]);
 });
 
 test("a cell is asked for its own copies by nobody else", async () => {

@@ -7,6 +7,9 @@ declare
   was bigint := case when tg_op <> 'INSERT' and not old.is_removed then old.user_id end;
   now_is bigint := case when tg_op <> 'DELETE' and not new.is_removed then new.user_id end;
 begin
+  -- An organization that moves at the same time is waited for, so that its new cell is seen below.
+  perform from control.organization_mapping m
+    where m.organization_id in (old.organization_id, new.organization_id) for key share;
   if was is not null then
     -- Nothing when the organization is gone with all its members: that was noted before. A row that stays as it is is
     -- locked all the same: whoever settles it must wait to see that this membership has ended.
@@ -15,10 +18,9 @@ begin
       where m.organization_id = old.organization_id and c.user_id = was and c.cell_name = m.cell_name;
   end if;
   if now_is is not null then
-    -- An organization that moves at the same time is waited for (for key share). So is whoever is about to remove the row:
-    -- one that is there is locked, changed or not.
+    -- Whoever is about to remove the row is waited for: one that is there is locked, changed or not.
     insert into control.user_cell (user_id, cell_name)
-      select now_is, m.cell_name from control.organization_mapping m where m.organization_id = new.organization_id for key share
+      select now_is, m.cell_name from control.organization_mapping m where m.organization_id = new.organization_id
       on conflict (user_id, cell_name) do update set state = 'KNOWN' where user_cell.state <> 'KNOWN';
   end if;
   return null;

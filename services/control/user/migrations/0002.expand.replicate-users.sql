@@ -22,11 +22,16 @@ end
 $$;
 
 select control.outbox_track('user', 20, 2, 'id', 'id', 'control.cells_of_user(r.id)');
+select control.outbox_track('api_token', 21, 2, 'user_id', 'id', 'control.cells_of_user(r.user_id)');
 -- That a token was used is no news.
-select control.outbox_track('api_token', 21, 2, 'user_id', 'id', $$case
-  when tg_op = 'UPDATE' and (new.user_id, new.token_hash, new.scopes, new.expires_at)
-    is not distinct from (old.user_id, old.token_hash, old.scopes, old.expires_at) then array[]::text[]
-  else control.cells_of_user(r.user_id) end$$);
+drop trigger outbox_api_token_21 on control.api_token;
+create trigger outbox_api_token_21 after insert or delete on control.api_token
+  for each row execute function control.outbox_api_token_21();
+create trigger outbox_api_token_21_changed after update on control.api_token
+  for each row when (
+    (old.id, old.user_id, old.token_hash, old.scopes, old.expires_at)
+    is distinct from (new.id, new.user_id, new.token_hash, new.scopes, new.expires_at)
+  ) execute function control.outbox_api_token_21();
 
 -- Tells a cell of all there is of a user that has come, or that all of it has gone.
 create function control.tell_cell_of_user() returns trigger language plpgsql as $$
