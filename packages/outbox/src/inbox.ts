@@ -59,7 +59,7 @@ export interface MessageResult {
 
 /** Takes over what outboxes of the other side send. */
 export interface Inbox {
-  /** Applies messages, each stream in order, and answers for each; what is not done in time is answered as unfinished. */
+  /** Applies messages, each stream in order, and answers for each; what does not end in time is answered as unfinished. */
   take(batch: MessageBatch, sender: string): Promise<MessageResult[]>;
 }
 
