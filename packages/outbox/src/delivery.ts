@@ -148,6 +148,8 @@ function prepareGroup({ options, contents, states }: Known, stream: StreamId, gr
   let content: Uint8Array | "withheld" | undefined;
   if (group.hasContent) {
     content = contents.get(newestOf(group));
+    // The row is gone: another process has told it.
+    if (content === undefined) return { kind: "delivered" };
   } else {
     const own = states.get(group.category);
     if (own !== undefined && "error" in own) return { kind: "failed", error: own.error };

@@ -64,7 +64,7 @@ export type Route = Pick<Delivered<DescMessage>, "sender" | "recipient">;
 
 /** Takes over what outboxes of the other side send. */
 export interface Inbox {
-  /** Applies messages, each stream in order, and answers for each; what is not done in time is answered as unfinished. */
+  /** Applies messages, each stream in order, and answers for each; what does not end in time is answered as unfinished. */
   take(batch: MessageBatch, route: Route): Promise<MessageResult[]>;
 }
 

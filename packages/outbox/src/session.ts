@@ -8,7 +8,7 @@ import { MessageQueue } from "./message-queue.js";
 import { Parked } from "./parked.js";
 import type { PumpOptions } from "./pump-options.js";
 import { Sender } from "./sender.js";
-import type { Fence, Pause } from "./store.js";
+import type { Fence, HeldStreamRow, Pause } from "./store.js";
 
 /** How often pauses and what an operator asked for are looked at. */
 const REFRESH_MS = 500;
@@ -129,11 +129,28 @@ export class Session {
   }
 
   private async restore(): Promise<void> {
-    for (const { state, attempts, error, waitMs, ...id } of await this.options.store.listStreams()) {
+    for (const { state, attempts, error, waitMs, ...id } of await this.listStreams()) {
       this.held.hold(id, { state, attempts, error, waitMs });
     }
     await this.parked.restore();
     await this.refresh();
+  }
+
+  /** What was held before categories were ordered with each other as they are now is held as they are now. */
+  private async listStreams(): Promise<HeldStreamRow[]> {
+    const { store, fence } = this.options;
+    const streams = await store.listStreams();
+    const moved = streams.filter(({ lane }) => this.laneOf(lane) !== lane);
+    if (moved.length === 0) return streams;
+    await store.changeLanes(
+      fence,
+      moved.map((stream) => ({ ...stream, newLane: this.laneOf(stream.lane) })),
+    );
+    return store.listStreams();
+  }
+
+  private laneOf(category: number): number {
+    return this.options.sources.get(category)?.category.lane ?? category;
   }
 
   private async fetchLoop(): Promise<void> {
@@ -163,7 +180,7 @@ export class Session {
     const following = new Map<string, { id: StreamId; ids: string[] }>();
     for (const row of rows) {
       if (this.claims.take(row.id)) continue;
-      const lane = this.options.sources.get(row.category)?.category.lane ?? row.category;
+      const lane = this.laneOf(row.category);
       const id = { destination: row.destination, scope: row.scope, shardId: row.shard_id, lane };
       const key = streamKeyOf(id);
       if (!this.holding.mustHold(id, key)) {
@@ -194,11 +211,9 @@ export class Session {
 
   /** Takes over what operators have asked for meanwhile. */
   private async refresh(): Promise<void> {
-    const { store, sources } = this.options;
+    const { store } = this.options;
     const toLane = (pause: Pause): Pause =>
-      pause.category === null
-        ? pause
-        : { ...pause, category: sources.get(pause.category)?.category.lane ?? pause.category };
+      pause.category === null ? pause : { ...pause, category: this.laneOf(pause.category) };
     await this.holding.takePauses((await store.listPauses()).map(toLane));
     for (const id of await store.listRetried()) {
       const stream = this.held.get(streamKeyOf(id));

@@ -116,6 +116,18 @@ export class OutboxStore {
     await this.run(fence, sql, keyColumns(streams));
   }
 
+  /** Brings the rows of streams to the streams of other lanes: what is ordered with what has changed since they were held. */
+  async changeLanes(fence: Fence, streams: readonly (StreamId & { readonly newLane: number })[]): Promise<void> {
+    const sql = `moved as (update ${this.schema}.outbox_held h set lane = wanted.new_lane
+        from lease, unnest($3::text[], $4::int[], $5::bigint[], $6::int[], $7::int[]) as wanted (destination, scope, shard_id, lane, new_lane)
+        where (h.destination, h.scope, h.shard_id, h.lane) = (wanted.destination, wanted.scope, wanted.shard_id, wanted.lane)
+        returning h.destination, h.scope, h.shard_id, h.lane),
+      done as (insert into ${this.schema}.outbox_stream (destination, scope, shard_id, lane, state, next_at)
+        select distinct destination, scope, shard_id, lane, 'SLOW', clock_timestamp() from moved
+        on conflict (destination, scope, shard_id, lane) do nothing)`;
+    await this.run(fence, sql, [...keyColumns(streams), streams.map((stream) => stream.newLane)]);
+  }
+
   /** The streams that do not flow. */
   async listStreams(): Promise<HeldStreamRow[]> {
     const sql = `select destination, scope, shard_id as "shardId", lane, state, attempts, error,

@@ -244,7 +244,7 @@ export enum Outcome {
   UNFINISHED = 3,
 
   /**
-   * Not tried, because one before it in its order was not delivered.
+   * Not tried, because one before it in its order was not delivered, or because the time was over before its turn came.
    *
    * @generated from enum value: OUTCOME_SKIPPED = 4;
    */
