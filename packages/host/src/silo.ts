@@ -12,6 +12,7 @@ import {
 } from "@cellway/rpc";
 import { isLocalTo, type LocalMode, type Silo, type Topology } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
+import { findUnwired } from "@cellway/tombstones";
 import { translateDatabaseError } from "./database-errors.js";
 import { type MountedRoute, startHttpServer } from "./http-server.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
@@ -21,6 +22,7 @@ import { createOutboxes, serveInbox, sourcesOf } from "./outboxes.js";
 import { createReadiness, type Readiness, type SchemaCheck } from "./readiness.js";
 import { createStop, DEFAULT_GRACE_MS, stopAll } from "./stop-silo.js";
 import { createTaskRunner, type TaskRunner } from "./tasks.js";
+import { createTombstoneModules, declareTombstones, type Tombstones } from "./tombstones.js";
 
 /** What a silo is told. */
 export interface SiloConfig {
@@ -82,9 +84,11 @@ async function openSilo(
   modules: readonly ServiceModule[],
   undo: (() => Promise<unknown>)[],
 ): Promise<RunningSilo> {
-  const local = modules.filter((module) => isLocalTo(config.silo, module.localMode));
-  const databases = await openDatabases(config, local, undo);
-  const schema = await createSchemaChecks(local, databases);
+  const services = modules.filter((module) => isLocalTo(config.silo, module.localMode));
+  const tombstones = declareTombstones(modules);
+  const databases = await openDatabases(config, services, undo);
+  const local = [...services, ...createTombstoneModules(tombstones, databases.keys())];
+  const schema = await createSchemaChecks(services, databases, tombstones);
   let isReady = false;
   const resolver = createSiloResolver(config, local, databases);
   const rpc = createRuntime(config, resolver, () => isReady);
@@ -159,6 +163,7 @@ async function openDatabases(
 async function createSchemaChecks(
   local: readonly ServiceModule[],
   databases: ReadonlyMap<LocalMode, SiloDatabase>,
+  tombstones: Tombstones,
 ): Promise<SchemaCheck[]> {
   const sets = await migrationSetsOf(local);
   return [...databases].map(([localMode, database]) => async () => {
@@ -166,6 +171,7 @@ async function createSchemaChecks(
     return [
       ...(await findPendingNames(database, own)),
       ...(await findUntracked(database, localMode, sourcesOf(local, localMode))),
+      ...(await findUnwired(database, localMode, tombstones[localMode])),
     ];
   });
 }

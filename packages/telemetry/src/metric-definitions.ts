@@ -160,6 +160,26 @@ export const METRIC_DEFINITIONS = {
     labels: ["destination", "category"],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600],
   },
+  cellway_tombstone_pending: {
+    type: "gauge",
+    help: "Deleted objects of the other side of which it is not certain yet that nothing refers to them, by the column that may.",
+    labels: ["reference"],
+  },
+  cellway_tombstone_failing: {
+    type: "gauge",
+    help: "Those of the pending ones whose rows could not be let go of last time; they are tried again.",
+    labels: ["reference"],
+  },
+  cellway_tombstone_oldest_seconds: {
+    type: "gauge",
+    help: "How long the oldest pending one has been known.",
+    labels: ["reference"],
+  },
+  cellway_tombstone_rows_total: {
+    type: "counter",
+    help: "Rows that were let go of because what they referred to is gone. `on_delete` is `cascade` or `set null`.",
+    labels: ["reference", "on_delete"],
+  },
   cellway_task_runs_total: {
     type: "counter",
     help: "Runs of periodic tasks, by outcome (`ok`, `error`).",

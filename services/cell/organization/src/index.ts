@@ -13,6 +13,7 @@ import { ProjectKeyRow } from "./entities/project-key.js";
 import { TeamRow } from "./entities/team.js";
 import { TeamMemberRow } from "./entities/team-member.js";
 import { projectKeys } from "./outbox/project-keys.js";
+import { removeDeadMembers } from "./remove-dead-members.js";
 import { createOrganizationRpc } from "./rpc/index.js";
 import { drainDirectoryUpdates } from "./tasks/drain-directory-updates.js";
 import { dropExpiredSlugAliases } from "./tasks/drop-expired-aliases.js";
@@ -40,5 +41,6 @@ export const organizationModule: ServiceModule = {
   tasks: [drainDirectoryUpdates, purgeDeleted, dropExpiredSlugAliases],
   routes: [],
   sends: [projectKeys],
+  cascades: [removeDeadMembers],
   stop: (context) => directoryUpdatesOf(context).stop(),
 };
