@@ -1,8 +1,17 @@
+import { auditLogModule } from "@cellway/audit-log";
 import { directoryModule } from "@cellway/directory";
 import type { ServiceModule } from "@cellway/host";
 import { integrationModule } from "@cellway/integration";
 import { organizationModule } from "@cellway/organization";
 import { userModule } from "@cellway/user";
+import { userIpModule } from "@cellway/user-ip";
 
 /** Every service there is. A silo runs those that are local to it. */
-export const MODULES: readonly ServiceModule[] = [userModule, integrationModule, directoryModule, organizationModule];
+export const MODULES: readonly ServiceModule[] = [
+  userModule,
+  integrationModule,
+  directoryModule,
+  auditLogModule,
+  organizationModule,
+  userIpModule,
+];

@@ -1,8 +1,17 @@
+import { auditLogModule } from "@cellway/audit-log";
 import { directoryModule } from "@cellway/directory";
 import type { ServiceModule } from "@cellway/host";
 import { integrationModule } from "@cellway/integration";
 import { organizationModule } from "@cellway/organization";
 import { userModule } from "@cellway/user";
+import { userIpModule } from "@cellway/user-ip";
 
 /** Every module of the product, as the command line hosts them. */
-export const MODULES: readonly ServiceModule[] = [directoryModule, userModule, integrationModule, organizationModule];
+export const MODULES: readonly ServiceModule[] = [
+  directoryModule,
+  userModule,
+  integrationModule,
+  auditLogModule,
+  organizationModule,
+  userIpModule,
+];

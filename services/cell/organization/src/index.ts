@@ -1,5 +1,6 @@
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import { implementContract, type ServiceModule } from "@cellway/host";
+import { auditLog } from "./audit.js";
 import { directoryUpdatesOf } from "./directory-updates.js";
 import { CancelledOrganizationRow } from "./entities/cancelled-organization.js";
 import { DirectoryUpdateLeaseRow } from "./entities/directory-update-lease.js";
@@ -40,7 +41,7 @@ export const organizationModule: ServiceModule = {
   contracts: (context) => [implementContract(OrganizationService, createOrganizationRpc(context))],
   tasks: [drainDirectoryUpdates, purgeDeleted, dropExpiredSlugAliases],
   routes: [],
-  sends: [projectKeys],
+  sends: [projectKeys, auditLog],
   cascades: [removeDeadMembers],
   stop: (context) => directoryUpdatesOf(context).stop(),
 };

@@ -1,8 +1,10 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { AuditEvent } from "@cellway/gen/cellway/audit/v1/records";
 import type { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import type { ServiceContext } from "@cellway/host";
 import type { MethodImpl } from "@connectrpc/connect";
 import type { EntityManager } from "typeorm";
+import { recordAudit } from "../audit.js";
 import { directoryUpdatesOf } from "../directory-updates.js";
 import { OrganizationRow } from "../entities/organization.js";
 import { createOrganizationNotConfirmedError } from "../errors.js";
@@ -34,5 +36,7 @@ async function markForDeletion(manager: EntityManager, organization: Organizatio
   const version = nextVersion(organization.version);
   await manager.update(OrganizationRow, { id: organization.id }, { status: "PENDING_DELETION", purgeAt, version });
   await recordOrganizationChange(manager, organization);
+  const { id } = organization;
+  await recordAudit(manager, { organizationId: id, event: AuditEvent.ORGANIZATION_DELETED, targetId: id });
   return purgeAt;
 }
