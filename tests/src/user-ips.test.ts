@@ -21,7 +21,17 @@ function record(cellName: string, userId: string, ipAddress: string, countryCode
 }
 
 async function flush(cellName: string, userId: string): Promise<void> {
-  await fleet.cell(cellName).outbox("CELL").flush({ scope: OutboxScope.USER, shardId: userId });
+  const shard = { scope: OutboxScope.USER, shardId: userId };
+  const isTold = () =>
+    fleet
+      .cell(cellName)
+      .outbox("CELL")
+      .flush(shard)
+      .then(
+        () => true,
+        () => false,
+      );
+  await until("control is told", isTold, 40_000);
 }
 
 async function list(userId: string, pageSize = 50) {
@@ -82,7 +92,7 @@ test("what cells see while control is away is known afterwards", async () => {
     for (let last = 1; last <= 20; last += 1) await record(cellName, userId, `192.0.2.${last}`);
   }
   await fleet.restart("control");
-  await until("control knows all of it", async () => (await list(userId)).length === 60);
+  await until("control knows all of it", async () => (await list(userId)).length === 60, 40_000);
 });
 
 test("the addresses of a user that is deleted are gone, in its cells and in control", async () => {
@@ -90,10 +100,14 @@ test("the addresses of a user that is deleted are gone, in its cells and in cont
   await record("us2", userId, "192.0.2.1");
   await flush("us2", userId);
   await fleet.control.database("CONTROL").query("delete from control.user where id = $1", [userId]);
-  await until("nobody knows where the user came from", async () => {
-    await fleet.cell("us2").tasks.runNow("tombstones.cascade-cell");
-    return (await list(userId)).length === 0;
-  });
+  await until(
+    "nobody knows where the user came from",
+    async () => {
+      await fleet.cell("us2").tasks.runNow("tombstones.cascade-cell");
+      return (await list(userId)).length === 0;
+    },
+    40_000,
+  );
   const sql = "select from control.user_ip where user_id = $1 and (ip_address is not null or last_seen_at is not null)";
   expect(await fleet.control.database("CONTROL").query(sql, [userId])).toEqual([]);
 });

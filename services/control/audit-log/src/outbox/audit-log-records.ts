@@ -7,11 +7,22 @@ import { type OutboxReceiver, receiveMessages } from "@cellway/outbox";
 import { createNotOwnedError } from "../errors.js";
 import { insertEntry } from "../store/audit-log-entry.js";
 
+/** Organizations of which it is remembered who may tell of them. */
+const TELLERS_MAX = 10_000;
+
 /** Keeps what cells say was done in their organizations, also in those that are gone, or not there yet. */
 export function takeAuditLogRecords(context: ServiceContext): OutboxReceiver {
+  // An organization that was a cell's once may be told of by it for ever: nothing has to be forgotten.
+  const tellers = new Map<string, string>();
+  const assertMayTell = async (organizationId: string, sender: string) => {
+    if (tellers.get(organizationId) === sender) return;
+    if (!(await mayTellOf(context, organizationId, sender))) throw createNotOwnedError(organizationId, sender);
+    if (tellers.size >= TELLERS_MAX) tellers.clear();
+    tellers.set(organizationId, sender);
+  };
   return receiveMessages(AuditLogRecordSchema, async ({ shardId, objectId, content, sender }) => {
     if (content === undefined) return;
-    if (!(await mayTellOf(context, shardId, sender))) throw createNotOwnedError(shardId, sender);
+    await assertMayTell(shardId, sender);
     const { actor, occurredAt } = content;
     await insertEntry(context.database, {
       cellName: sender,
