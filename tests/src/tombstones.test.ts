@@ -1,4 +1,4 @@
-import { readCrossSiloReferences, rowsOf } from "@cellway/database";
+import { readCrossSiloReferences, rowsOf, siloTableOf } from "@cellway/database";
 import { IntegrationService } from "@cellway/gen/cellway/integration/v1/integration";
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import { UserService } from "@cellway/gen/cellway/user/v1/user";
@@ -272,9 +272,12 @@ describe("monolith", () => {
   });
 });
 
-test("every table that is referred to is told of, or mirrored", () => {
+test("every table that is referred to exists, and is told of or mirrored where that matters", () => {
   const declared = readCrossSiloReferences(MODULES.flatMap((module) => module.entities));
   const told = new Set(MODULES.flatMap((module) => module.tombstones ?? []).map(({ target }) => target));
   const untold = declared.filter(({ onDelete, target }) => onDelete !== "nothing" && !told.has(target));
   expect(untold.map(({ table, column }) => `${table}.${column}`)).toEqual([]);
+  const tables = new Set(MODULES.flatMap((module) => module.entities).map(siloTableOf));
+  const nowhere = [...declared.map(({ target }) => target), ...told].filter((target) => !tables.has(target));
+  expect(nowhere).toEqual([]);
 });

@@ -24,7 +24,7 @@ export type Tombstones = Readonly<Record<LocalMode, SideTombstones>>;
 /**
  * Reads what modules declare about deletions.
  *
- * @throws CrossSiloReferenceError for a declaration whose column or target does not exist.
+ * @throws CrossSiloReferenceError for a declaration that contradicts its entity.
  */
 export function declareTombstones(modules: readonly ServiceModule[]): Tombstones {
   return { CONTROL: declareSide(modules, "CONTROL"), CELL: declareSide(modules, "CELL") };
@@ -32,11 +32,9 @@ export function declareTombstones(modules: readonly ServiceModule[]): Tombstones
 
 function declareSide(modules: readonly ServiceModule[], localMode: LocalMode): SideTombstones {
   const own = modules.filter((module) => module.localMode === localMode);
-  const others = modules.filter((module) => module.localMode !== localMode);
   return {
     references: resolveReferences(
       own.flatMap((module) => module.entities),
-      others.flatMap((module) => module.entities),
       own.flatMap((module) => module.cascades ?? []),
     ),
     sources: own.flatMap((module) => module.tombstones ?? []),

@@ -3,7 +3,6 @@ import {
   type CrossSiloReferenceInfo,
   type EntityClass,
   readCrossSiloReferences,
-  siloTableOf,
 } from "@cellway/database";
 import type { EntityManager } from "typeorm";
 
@@ -36,21 +35,10 @@ export interface Reference {
 /**
  * The references of one side's entities that have something to do.
  *
- * @param entities - of the side. @param otherEntities - of the other side; none when they are not known here.
- * @throws CrossSiloReferenceError for a declaration whose column, target or reference does not exist.
+ * @throws CrossSiloReferenceError for a declaration that contradicts its entity, and for a rule that belongs to none.
  */
-export function resolveReferences(
-  entities: readonly EntityClass[],
-  otherEntities: readonly EntityClass[],
-  rules: readonly CascadeRule[],
-): Reference[] {
+export function resolveReferences(entities: readonly EntityClass[], rules: readonly CascadeRule[]): Reference[] {
   const declared = readCrossSiloReferences(entities);
-  const targets = new Set(otherEntities.map(siloTableOf));
-  for (const { entity, property, target } of declared) {
-    if (targets.size > 0 && !targets.has(target)) {
-      throw new CrossSiloReferenceError(`${entity.name}.${property}: there is no table ${target}.`);
-    }
-  }
   for (const rule of rules) {
     const reference = declared.find((info) => isRuleOf(rule, info));
     if (reference?.onDelete === "cascade") continue;

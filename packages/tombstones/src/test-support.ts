@@ -99,7 +99,7 @@ export async function startTombstoneBench(): Promise<TombstoneBench> {
   const database = await openDatabase({ localMode: "CELL", siloName: "us1", url, entities: [Note, Reader] });
   const metrics = createMetrics({ silo: "us1" });
   const logger = createLogger({ silo: "us1", level: "debug", stream: { write: () => {} } });
-  const references = resolveReferences([Note, Reader], [], []);
+  const references = resolveReferences([Note, Reader], []);
   const bench: TombstoneBench = {
     url,
     database,
@@ -112,7 +112,7 @@ export async function startTombstoneBench(): Promise<TombstoneBench> {
     cascade: (limits = {}, rules) =>
       cascadeTombstones({
         database,
-        references: rules === undefined ? references : resolveReferences([Note, Reader], [], rules),
+        references: rules === undefined ? references : resolveReferences([Note, Reader], rules),
         metrics,
         logger,
         limits,
