@@ -1,9 +1,11 @@
+import { auditLogModule } from "@cellway/audit-log";
 import { directoryModule } from "@cellway/directory";
 import type { ServiceModule } from "@cellway/host";
 import { integrationModule } from "@cellway/integration";
 import { organizationModule } from "@cellway/organization";
 import { replicaModule } from "@cellway/replica";
 import { userModule } from "@cellway/user";
+import { userIpModule } from "@cellway/user-ip";
 
 /** Every service there is. A silo runs those that are local to it. */
 export const MODULES: readonly ServiceModule[] = [
@@ -12,4 +14,7 @@ export const MODULES: readonly ServiceModule[] = [
   directoryModule,
   organizationModule,
   replicaModule,
+  auditLogModule,
+  organizationModule,
+  userIpModule,
 ];

@@ -1,9 +1,11 @@
+import { auditLogModule } from "@cellway/audit-log";
 import { directoryModule } from "@cellway/directory";
 import type { ServiceModule } from "@cellway/host";
 import { integrationModule } from "@cellway/integration";
 import { organizationModule } from "@cellway/organization";
 import { replicaModule } from "@cellway/replica";
 import { userModule } from "@cellway/user";
+import { userIpModule } from "@cellway/user-ip";
 
 /** Every module of the product, as the command line hosts them. */
 export const MODULES: readonly ServiceModule[] = [
@@ -12,4 +14,7 @@ export const MODULES: readonly ServiceModule[] = [
   integrationModule,
   organizationModule,
   replicaModule,
+  auditLogModule,
+  organizationModule,
+  userIpModule,
 ];

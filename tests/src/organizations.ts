@@ -75,9 +75,13 @@ export function idsOf(organizations: readonly TestOrganization[]): string[] {
   return organizations.map(({ id }) => id).toSorted((one, other) => Number(BigInt(one) - BigInt(other)));
 }
 
-/** Resolves as soon as `condition` holds; fails after ten seconds. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + 10_000;
+/** Resolves as soon as `condition` holds; fails after `timeoutMs`. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 10_000,
+): Promise<void> {
+  const giveUpAt = performance.now() + timeoutMs;
   while (!(await condition())) {
     if (performance.now() > giveUpAt) throw new Error(`waited in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -5,6 +5,9 @@ import { Entity, type EntityOptions, PrimaryColumn, PrimaryGeneratedColumn } fro
 /** A class that may be marked with {@link ControlEntity} or {@link CellEntity}. */
 export type EntityClass<T extends object = object> = new (...args: never[]) => T;
 
+/** A table with the side that it belongs to: `control.user`. */
+export type SiloTable = `${"control" | "cell"}.${string}`;
+
 /** What TypeORM's `@Entity` takes, but for the names, which the mark decides. */
 export type SiloEntityOptions = Omit<EntityOptions, "name" | "schema" | "database">;
 
@@ -28,6 +31,12 @@ export function CellEntity(tableName: string, options?: SiloEntityOptions): Clas
 /** The side that the entity is marked for; undefined for a class that is not marked. A mark is not inherited. */
 export function localModeOfEntity(target: unknown): LocalMode | undefined {
   return marks.get(target)?.localMode;
+}
+
+/** The marked class's table as the other side names it; undefined for a class that is not marked. */
+export function siloTableOf(target: unknown): SiloTable | undefined {
+  const mark = marks.get(target);
+  return mark === undefined ? undefined : `${schemaOf(mark.localMode)}.${mark.tableName}`;
 }
 
 /** Every marked class that has been imported, of one side or of both, in the order of their declaration. */

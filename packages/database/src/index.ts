@@ -1,5 +1,12 @@
 export { ADVISORY_LOCK_CLASS } from "./advisory-locks.js";
 export { parseDatabaseUrl, toPgConfig } from "./connection.js";
+export {
+  CrossSiloReference,
+  CrossSiloReferenceError,
+  type CrossSiloReferenceInfo,
+  type OnDelete,
+  readCrossSiloReferences,
+} from "./cross-silo-references.js";
 export { type OpenDatabaseOptions, openDatabase, SiloDatabase } from "./database.js";
 export { EmbeddedPostgresError } from "./embedded/errors.js";
 export {
@@ -16,7 +23,9 @@ export {
   listMarkedEntities,
   localModeOfEntity,
   type SiloEntityOptions,
+  type SiloTable,
   schemaOf,
+  siloTableOf,
 } from "./entities.js";
 export {
   DatabaseConnectError,

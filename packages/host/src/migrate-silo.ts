@@ -1,12 +1,14 @@
 import { type AppliedMigration, type MigrationSet, migrate, readMigrations } from "@cellway/database";
 import { outboxMigrations } from "@cellway/outbox";
 import { isLocalTo, type Silo } from "@cellway/silo";
+import { tombstoneMigrations } from "@cellway/tombstones";
 import type { ServiceModule } from "./module.js";
 
-/** The migrations of modules, in the order of the modules, after those of their sides' outboxes. */
+/** The migrations of modules, in the order of the modules, after those of their sides' outboxes and tombstones. */
 export async function migrationSetsOf(modules: readonly ServiceModule[]): Promise<MigrationSet[]> {
   const sides = [...new Set(modules.map((module) => module.localMode))];
   const outboxes = await Promise.all(sides.map(outboxMigrations));
+  const tombstones = await Promise.all(sides.map(tombstoneMigrations));
   const services = await Promise.all(
     modules.map(async (module) => ({
       service: module.name,
@@ -14,7 +16,7 @@ export async function migrationSetsOf(modules: readonly ServiceModule[]): Promis
       migrations: await readMigrations(module.migrations),
     })),
   );
-  return [...outboxes, ...services];
+  return [...outboxes, ...tombstones, ...services];
 }
 
 /**

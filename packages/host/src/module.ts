@@ -5,6 +5,7 @@ import type { Outbox, OutboxReceiver, OutboxSource } from "@cellway/outbox";
 import type { CellResolver, RpcRuntime } from "@cellway/rpc";
 import type { LocalMode, Silo, Topology } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
+import type { CascadeRule, TombstoneSource } from "@cellway/tombstones";
 import type { ServiceImpl } from "@connectrpc/connect";
 
 /** Everything that code of a service may use. */
@@ -70,6 +71,10 @@ export interface ServiceModule {
   readonly sends?: readonly OutboxSource[];
   /** What it takes over from the other side. */
   readonly receives?: (context: ServiceContext) => readonly OutboxReceiver[];
+  /** Its tables to which the other side refers, and what here stands for tables there: what is deleted leaves a tombstone. */
+  readonly tombstones?: readonly TombstoneSource[];
+  /** How its rows go when what they refer to is gone, where they may not just be deleted. */
+  readonly cascades?: readonly CascadeRule[];
   /** Control's directory only: how this silo finds the cell of an organization. */
   readonly createResolver?: (context: Omit<ServiceContext, "rpc" | "outbox">) => CellResolver;
   /** Control's directory only: the cells as they are now, name to RPC origin, for `/readyz`. */

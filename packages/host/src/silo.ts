@@ -12,6 +12,7 @@ import {
 } from "@cellway/rpc";
 import { isLocalTo, type LocalMode, type Silo, type Topology } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
+import { findUnwired } from "@cellway/tombstones";
 import { translateDatabaseError } from "./database-errors.js";
 import { type MountedRoute, startHttpServer } from "./http-server.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
@@ -21,6 +22,7 @@ import { createOutboxes, serveInbox, serveOutbox, sourcesOf } from "./outboxes.j
 import { createReadiness, type Readiness, type SchemaCheck } from "./readiness.js";
 import { createStop, DEFAULT_GRACE_MS, stopAll } from "./stop-silo.js";
 import { createTaskRunner, type TaskRunner } from "./tasks.js";
+import { createTombstoneModules, declareTombstones, type Tombstones } from "./tombstones.js";
 
 /** What a silo is told. */
 export interface SiloConfig {
@@ -82,9 +84,11 @@ async function openSilo(
   modules: readonly ServiceModule[],
   undo: (() => Promise<unknown>)[],
 ): Promise<RunningSilo> {
-  const local = modules.filter((module) => isLocalTo(config.silo, module.localMode));
-  const databases = await openDatabases(config, local, undo);
-  const schema = await createSchemaChecks(local, databases);
+  const services = modules.filter((module) => isLocalTo(config.silo, module.localMode));
+  const tombstones = declareTombstones(modules);
+  const databases = await openDatabases(config, services, undo);
+  const local = [...services, ...createTombstoneModules(tombstones, databases.keys())];
+  const schema = await createSchemaChecks(services, databases, tombstones);
   let isReady = false;
   const resolver = createSiloResolver(config, local, databases);
   const rpc = createRuntime(config, resolver, () => isReady);
@@ -101,10 +105,7 @@ async function openSilo(
   });
   for (const [module, context] of contexts) for (const task of module.tasks) tasks.register(task, context);
   serveContracts(config, rpc, contexts, resolver);
-  for (const [localMode, outbox] of outboxes) {
-    const { service, implementation } = serveOutbox(localMode, outbox);
-    rpc.serve(service, implementation);
-  }
+  serveOutboxes(rpc, outboxes);
   const listener = await config.network.listen(config.rpcListen, rpc.endpoint());
   undo.push(() => listener.close({ graceMs: 0 }));
   const http = await startHttpServer({
@@ -137,6 +138,14 @@ async function openSilo(
   };
 }
 
+/** What operators call. */
+function serveOutboxes(rpc: RpcRuntime, outboxes: ReadonlyMap<LocalMode, Outbox>): void {
+  for (const [localMode, outbox] of outboxes) {
+    const { service, implementation } = serveOutbox(localMode, outbox);
+    rpc.serve(service, implementation);
+  }
+}
+
 async function openDatabases(
   config: SiloConfig,
   local: readonly ServiceModule[],
@@ -163,6 +172,7 @@ async function openDatabases(
 async function createSchemaChecks(
   local: readonly ServiceModule[],
   databases: ReadonlyMap<LocalMode, SiloDatabase>,
+  tombstones: Tombstones,
 ): Promise<SchemaCheck[]> {
   const sets = await migrationSetsOf(local);
   return [...databases].map(([localMode, database]) => async () => {
@@ -170,6 +180,7 @@ async function createSchemaChecks(
     return [
       ...(await findPendingNames(database, own)),
       ...(await findUntracked(database, localMode, sourcesOf(local, localMode))),
+      ...(await findUnwired(database, localMode, tombstones[localMode])),
     ];
   });
 }

@@ -17,3 +17,4 @@ export { createOutbox, type Outbox, type OutboxOptions } from "./outbox.js";
 export { createRpcCourier } from "./rpc-courier.js";
 export { findUntracked, outboxMigrations } from "./schema.js";
 export { type OutboxSource, type ReplicatedTable, replicateTable, type StateOf, sendContent } from "./source.js";
+export { writeMessage } from "./write-message.js";

@@ -100,6 +100,7 @@ describe("a viewer on the wire", () => {
     { kind: "integration" },
     { kind: "user", userId: "7" },
     { kind: "user", userId: "9223372036854775807", tokenId: "12" },
+    { kind: "user", userId: "7", ipAddress: "2001:db8::7" },
     { kind: "user", userId: "&kind=system" },
     { kind: "user", userId: "a=b c+d%\r\nx-injected: 1" },
   ];
@@ -112,6 +113,10 @@ describe("a viewer on the wire", () => {
 
   it.each([[""], ["kind=root"], ["kind="], ["user_id=7"], ["nonsense"]])("is none when it is %j", (text) => {
     expect(parseViewer(text)).toBeUndefined();
+  });
+
+  it("has no address that is none", () => {
+    expect(parseViewer("kind=user&user_id=7&ip=1.2.3.4%20or%201")).toEqual({ kind: "user", userId: "7" });
   });
 
   it("may hold fields of a later version", () => {

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { currentSiloContext, type LocalMode, type SiloContext, withSiloContext } from "@cellway/silo";
 
 /** On whose behalf a call is made. Signed with the call and handed on to nested ones. */
@@ -7,6 +8,8 @@ export interface Viewer {
   readonly userId?: string;
   /** The API token that authenticated the viewer, if one did. */
   readonly tokenId?: string;
+  /** The address that the viewer's request came from, where a gateway has seen it. */
+  readonly ipAddress?: string;
 }
 
 /** What a call knows while it runs: which side it speaks for, who called, on whose behalf, and how long it has left. */
@@ -58,6 +61,7 @@ export function formatViewer(viewer: Viewer): string {
   const fields = new URLSearchParams({ kind: viewer.kind });
   if (viewer.userId !== undefined) fields.set("user_id", viewer.userId);
   if (viewer.tokenId !== undefined) fields.set("token_id", viewer.tokenId);
+  if (viewer.ipAddress !== undefined) fields.set("ip", viewer.ipAddress);
   return fields.toString();
 }
 
@@ -72,7 +76,13 @@ export function parseViewer(text: string): Viewer | undefined {
   if (kind !== "user" && kind !== "integration" && kind !== "system") return undefined;
   const userId = fields.get("user_id");
   const tokenId = fields.get("token_id");
-  return { kind, ...(userId === null ? {} : { userId }), ...(tokenId === null ? {} : { tokenId }) };
+  const ipAddress = fields.get("ip");
+  return {
+    kind,
+    ...(userId === null ? {} : { userId }),
+    ...(tokenId === null ? {} : { tokenId }),
+    ...(ipAddress === null || isIP(ipAddress) === 0 ? {} : { ipAddress }),
+  };
 }
 
 /** A signal that aborts as soon as either does. */

@@ -205,6 +205,26 @@ export const METRIC_DEFINITIONS = {
     help: "About how many objects there were when that began.",
     labels: ["category"],
   },
+  cellway_tombstone_pending: {
+    type: "gauge",
+    help: "Deleted objects of the other side of which it is not certain yet that nothing refers to them, by the column that may.",
+    labels: ["reference"],
+  },
+  cellway_tombstone_failing: {
+    type: "gauge",
+    help: "Those of the pending ones whose rows could not be let go of last time; they are tried again.",
+    labels: ["reference"],
+  },
+  cellway_tombstone_oldest_seconds: {
+    type: "gauge",
+    help: "How long the oldest pending one has been known.",
+    labels: ["reference"],
+  },
+  cellway_tombstone_rows_total: {
+    type: "counter",
+    help: "Rows that were let go of because what they referred to is gone. `on_delete` is `cascade` or `set null`.",
+    labels: ["reference", "on_delete"],
+  },
   cellway_task_runs_total: {
     type: "counter",
     help: "Runs of periodic tasks, by outcome (`ok`, `error`).",

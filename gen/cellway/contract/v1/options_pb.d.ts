@@ -300,6 +300,14 @@ export enum OutboxScope {
    * @generated from enum value: OUTBOX_SCOPE_INTEGRATION = 3;
    */
   INTEGRATION = 3,
+
+  /**
+   * The shard is an organization's id, also of one that is gone: what is told of it outlives it. The receiver checks
+   * whether the sender may.
+   *
+   * @generated from enum value: OUTBOX_SCOPE_AUDIT_LOG = 4;
+   */
+  AUDIT_LOG = 4,
 }
 
 /**

@@ -1,5 +1,6 @@
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import { implementContract, type ServiceModule } from "@cellway/host";
+import { auditLog } from "./audit.js";
 import { CancelledOrganizationRow } from "./entities/cancelled-organization.js";
 import { OrganizationRow } from "./entities/organization.js";
 import { OrganizationMemberRow } from "./entities/organization-member.js";
@@ -14,6 +15,7 @@ import { organizationMembers } from "./outbox/organization-members.js";
 import { organizations } from "./outbox/organizations.js";
 import { projectKeys } from "./outbox/project-keys.js";
 import { teams } from "./outbox/teams.js";
+import { removeDeadMembers } from "./remove-dead-members.js";
 import { createOrganizationRpc } from "./rpc/index.js";
 import { dropExpiredSlugAliases } from "./tasks/drop-expired-aliases.js";
 import { purgeDeleted } from "./tasks/purge-deleted.js";
@@ -37,6 +39,7 @@ export const organizationModule: ServiceModule = {
   contracts: (context) => [implementContract(OrganizationService, createOrganizationRpc(context))],
   tasks: [purgeDeleted, dropExpiredSlugAliases],
   routes: [],
-  sends: [projectKeys, organizations, organizationMembers, teams],
+  sends: [projectKeys, organizations, organizationMembers, teams, auditLog],
   receives: (context) => [takeCreationOutcomes(context)],
+  cascades: [removeDeadMembers],
 };

@@ -1,6 +1,7 @@
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
 import { RouteFeedService } from "@cellway/gen/cellway/directory/v1/route_feed";
 import { implementContract, type ServiceModule } from "@cellway/host";
+import { mirrorDeletions } from "@cellway/tombstones";
 import { CellRow } from "./entities/cell.js";
 import { LocalityRow } from "./entities/locality.js";
 import { OrganizationMappingRow } from "./entities/organization-mapping.js";
@@ -82,6 +83,7 @@ export const directoryModule: ServiceModule = {
     takeOrganizationMembers(context),
     takeTeams(context),
   ],
+  tombstones: [mirrorDeletions("cell.organization", { table: "organization_mapping", column: "organization_id" })],
   createResolver: createDirectoryResolver,
   listPeers: async ({ database }) => new Map((await listCells(database)).map((cell) => [cell.name, cell.rpcAddress])),
   async prepare(context) {

@@ -1,5 +1,7 @@
+import { UserTombstoneSchema } from "@cellway/gen/cellway/user/v1/tombstones";
 import { UserService } from "@cellway/gen/cellway/user/v1/user";
 import { implementContract, type ServiceModule } from "@cellway/host";
+import { tellDeletions } from "@cellway/tombstones";
 import { ApiTokenRow } from "./entities/api-token.js";
 import { UserRow } from "./entities/user.js";
 import { UserCreateRequestRow } from "./entities/user-create-request.js";
@@ -21,4 +23,5 @@ export const userModule: ServiceModule = {
   tasks: [finishDeletions, settleCells],
   routes: [],
   sends: [userReplicas, apiTokenReplicas],
+  tombstones: [tellDeletions(UserTombstoneSchema, "user")],
 };

@@ -1,4 +1,4 @@
-import { CellEntity, IdColumn } from "@cellway/database";
+import { CellEntity, CrossSiloReference, IdColumn } from "@cellway/database";
 import { Column } from "typeorm";
 import type { MemberRoleText } from "./organization.js";
 
@@ -16,6 +16,7 @@ export class OrganizationMemberRow {
 
   /** Null while the invitation is not accepted. A user of control. */
   @Column({ type: "bigint", name: "user_id", nullable: true })
+  @CrossSiloReference("control.user", { onDelete: "cascade" })
   userId!: string | null;
 
   /** In lower case; null when unknown. */
@@ -34,6 +35,7 @@ export class OrganizationMemberRow {
 
   /** A user of control. */
   @Column({ type: "bigint", name: "inviter_id", nullable: true })
+  @CrossSiloReference("control.user", { onDelete: "set null" })
   inviterId!: string | null;
 
   /** Grows with every change of what the directory shows of it. */

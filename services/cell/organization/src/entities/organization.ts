@@ -1,4 +1,4 @@
-import { CellEntity, IdColumn } from "@cellway/database";
+import { CellEntity, CrossSiloReference, IdColumn } from "@cellway/database";
 import { Column } from "typeorm";
 
 /** How a row says whether an organization can be used. */
@@ -57,6 +57,7 @@ export class OrganizationRow {
 
   /** Who asked for it; never changed. */
   @Column({ type: "bigint", name: "initial_owner_user_id" })
+  @CrossSiloReference("control.user", { onDelete: "nothing" })
   initialOwnerUserId!: string;
 
   /** The membership that they got; never changed, also when that member is gone. */

@@ -1,8 +1,10 @@
 import { isUniqueViolation } from "@cellway/database";
+import { AuditEvent } from "@cellway/gen/cellway/audit/v1/records";
 import type { NewOrganizationMember, OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import type { ServiceContext } from "@cellway/host";
 import type { MethodImpl } from "@connectrpc/connect";
 import type { EntityManager } from "typeorm";
+import { recordAudit } from "../audit.js";
 import { changeOrganization } from "../change-organization.js";
 import { toOrganizationMember, toRoleText } from "../convert.js";
 import type { OrganizationRow } from "../entities/organization.js";
@@ -57,6 +59,12 @@ async function insertMember(
     createdAt,
   });
   const member = await manager.findOneByOrFail(OrganizationMemberRow, { id });
+  await recordAudit(manager, {
+    organizationId: organization.id,
+    event: AuditEvent.MEMBER_ADDED,
+    targetId: id,
+    details: { role: member.role, user_id: member.userId },
+  });
   await joinTeams(manager, member, wanted.teamIds, createdAt);
   return withItsTeams(manager, member);
 }

@@ -1,5 +1,6 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { isUniqueViolation } from "@cellway/database";
+import { AuditEvent } from "@cellway/gen/cellway/audit/v1/records";
 import type {
   ChangeOrganizationSlugRequest,
   OrganizationService,
@@ -7,6 +8,7 @@ import type {
 import type { ServiceContext } from "@cellway/host";
 import type { MethodImpl } from "@connectrpc/connect";
 import type { EntityManager } from "typeorm";
+import { recordAudit } from "../audit.js";
 import { OrganizationRow } from "../entities/organization.js";
 import {
   createOrganizationConflictError,
@@ -50,6 +52,13 @@ async function changeSlug(manager: EntityManager, req: ChangeOrganizationSlugReq
   if (slug !== organization.slug) {
     const expiresAt = req.aliasExpiresAt === undefined ? new Date(0) : timestampDate(req.aliasExpiresAt);
     await keepAlias(manager, { slug: organization.slug, organizationId: id, expiresAt });
+    const details = { slug, previous_slug: organization.slug };
+    await recordAudit(manager, {
+      organizationId: id,
+      event: AuditEvent.ORGANIZATION_RENAMED,
+      targetId: id,
+      details,
+    });
   }
   return true;
 }

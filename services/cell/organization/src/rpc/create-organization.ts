@@ -1,8 +1,10 @@
 import { isUniqueViolation } from "@cellway/database";
+import { AuditEvent } from "@cellway/gen/cellway/audit/v1/records";
 import type { CreateOrganizationRequest, OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import type { ServiceContext } from "@cellway/host";
 import type { MethodImpl } from "@connectrpc/connect";
 import type { EntityManager } from "typeorm";
+import { recordAudit } from "../audit.js";
 import { toOrganization } from "../convert.js";
 import { OrganizationRow } from "../entities/organization.js";
 import { OrganizationMemberRow } from "../entities/organization-member.js";
@@ -70,5 +72,11 @@ async function insertOrganization(
   });
   await manager.insert(TeamRow, { id: teamId, organizationId, slug, name, createdAt });
   await manager.insert(TeamMemberRow, { organizationId, teamId, memberId, createdAt });
+  await recordAudit(manager, {
+    organizationId,
+    event: AuditEvent.ORGANIZATION_CREATED,
+    targetId: organizationId,
+    details: { slug, user_id: ownerUserId },
+  });
   return manager.findOneByOrFail(OrganizationRow, { id: organizationId });
 }

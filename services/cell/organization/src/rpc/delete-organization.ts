@@ -1,8 +1,10 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { AuditEvent } from "@cellway/gen/cellway/audit/v1/records";
 import type { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import type { ServiceContext } from "@cellway/host";
 import type { MethodImpl } from "@connectrpc/connect";
 import type { EntityManager } from "typeorm";
+import { recordAudit } from "../audit.js";
 import { OrganizationRow } from "../entities/organization.js";
 import { createOrganizationNotConfirmedError } from "../errors.js";
 import { lockForPurge, PURGE_DELAY_MS, purgeOrganization } from "../purge-organization.js";
@@ -32,5 +34,7 @@ async function markForDeletion(manager: EntityManager, organization: Organizatio
   const purgeAt = new Date(now.getTime() + PURGE_DELAY_MS);
   const version = nextVersion(organization.version);
   await manager.update(OrganizationRow, { id: organization.id }, { status: "PENDING_DELETION", purgeAt, version });
+  const { id } = organization;
+  await recordAudit(manager, { organizationId: id, event: AuditEvent.ORGANIZATION_DELETED, targetId: id });
   return purgeAt;
 }

@@ -1,7 +1,9 @@
+import { AuditEvent } from "@cellway/gen/cellway/audit/v1/records";
 import type { OrganizationService, UpdateOrganizationRequest } from "@cellway/gen/cellway/organization/v1/organization";
 import type { ServiceContext } from "@cellway/host";
 import { readUpdateMask } from "@cellway/rpc";
 import type { MethodImpl } from "@connectrpc/connect";
+import { recordAudit } from "../audit.js";
 import { changeOrganization } from "../change-organization.js";
 import { toOrganization, toRoleText } from "../convert.js";
 import { OrganizationRow } from "../entities/organization.js";
@@ -32,6 +34,12 @@ export function updateOrganization(
       const isShown = change.name !== undefined && change.name !== organization.name;
       const values = isShown ? { ...change, version: nextVersion(organization.version) } : change;
       await manager.update(OrganizationRow, { id: organization.id }, values);
+      await recordAudit(manager, {
+        organizationId: organization.id,
+        event: AuditEvent.ORGANIZATION_CHANGED,
+        targetId: organization.id,
+        details: { fields: req.updateMask?.paths.join(",") },
+      });
       return manager.merge<OrganizationRow>(OrganizationRow, organization, values);
     });
     return { organization: toOrganization(row) };

@@ -1,4 +1,6 @@
+import { AuditEvent } from "@cellway/gen/cellway/audit/v1/records";
 import { type EntityManager, In, IsNull, MoreThan, Not } from "typeorm";
+import { type AuditEntry, recordAudit } from "../audit.js";
 import type { MemberRoleText } from "../entities/organization.js";
 import { OrganizationMemberRow } from "../entities/organization-member.js";
 import { TeamRow } from "../entities/team.js";
@@ -131,12 +133,40 @@ export async function updateMember(
 ): Promise<OrganizationMemberRow> {
   const version = nextVersion(member.version);
   await manager.update(OrganizationMemberRow, { id: member.id }, { ...change, version });
+  await recordAudit(manager, toChangeEntry(member, change));
   return manager.merge<OrganizationMemberRow>(OrganizationMemberRow, member, change, { version });
 }
 
 /** Removes a member from the organization and its teams; needs the organization's lock. */
 export async function removeMember(manager: EntityManager, member: OrganizationMemberRow): Promise<void> {
   await manager.delete(OrganizationMemberRow, { id: member.id });
+  const { organizationId, id, role, userId } = member;
+  await recordAudit(manager, {
+    organizationId,
+    event: AuditEvent.MEMBER_REMOVED,
+    targetId: id,
+    details: { role, user_id: userId },
+  });
+}
+
+function toChangeEntry(
+  { organizationId, id, role, userId }: OrganizationMemberRow,
+  change: Partial<OrganizationMemberRow>,
+): AuditEntry {
+  const entry = { organizationId, targetId: id };
+  if (change.inviteStatus === "ACCEPTED") {
+    return { ...entry, event: AuditEvent.MEMBER_JOINED, details: { user_id: change.userId } };
+  }
+  const isMoved = change.userId !== undefined;
+  const hasRole = change.role !== undefined;
+  return {
+    ...entry,
+    event: AuditEvent.MEMBER_CHANGED,
+    details: {
+      ...(hasRole ? { role: change.role, previous_role: role } : {}),
+      ...(isMoved ? { user_id: change.userId, previous_user_id: userId } : {}),
+    },
+  };
 }
 
 /** The version after this one. */

@@ -1,5 +1,7 @@
 import { cellNumberOfSnowflake } from "@cellway/database";
+import { AuditEvent } from "@cellway/gen/cellway/audit/v1/records";
 import { type EntityManager, In, LessThanOrEqual, Not } from "typeorm";
+import { recordAudit } from "../audit.js";
 import { CancelledOrganizationRow } from "../entities/cancelled-organization.js";
 import { OrganizationRow } from "../entities/organization.js";
 
@@ -61,6 +63,7 @@ export async function deleteOrganizationRow(manager: EntityManager, organization
   // Projects hold on to their teams, which the cascade from the organization may take first.
   await manager.query("delete from cell.project where organization_id = $1", [organizationId]);
   await manager.delete(OrganizationRow, { id: organizationId });
+  await recordAudit(manager, { organizationId, event: AuditEvent.ORGANIZATION_PURGED, targetId: organizationId });
 }
 
 /** Ids of confirmed organizations whose time has come, those that wait longest first, at most {@link PURGE_BATCH_MAX}. */

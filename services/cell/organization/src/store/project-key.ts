@@ -1,4 +1,6 @@
+import { AuditEvent } from "@cellway/gen/cellway/audit/v1/records";
 import { type EntityManager, MoreThan } from "typeorm";
+import { recordAudit } from "../audit.js";
 import { ProjectKeyRow } from "../entities/project-key.js";
 
 /** Which keys of a project to list. */
@@ -11,7 +13,16 @@ export interface ProjectKeyFilter {
 
 /** Adds a key. Fails with a foreign key violation when the organization has no such project. */
 export async function insertProjectKey(manager: EntityManager, key: ProjectKeyRow): Promise<void> {
-  await manager.insert(ProjectKeyRow, key);
+  const { id, organizationId, projectId } = key;
+  await manager.transaction(async (own) => {
+    await own.insert(ProjectKeyRow, key);
+    await recordAudit(own, {
+      organizationId,
+      event: AuditEvent.PROJECT_KEY_CREATED,
+      targetId: id,
+      details: { project_id: projectId },
+    });
+  });
 }
 
 /** Keys ordered by id, at most `limit + 1`, so that the caller learns whether there are more. */
@@ -30,6 +41,10 @@ export async function deleteProjectKey(
   organizationId: string,
   keyId: string,
 ): Promise<boolean> {
-  const { affected } = await manager.delete(ProjectKeyRow, { organizationId, id: keyId });
-  return (affected ?? 0) > 0;
+  return manager.transaction(async (own) => {
+    const { affected } = await own.delete(ProjectKeyRow, { organizationId, id: keyId });
+    if ((affected ?? 0) === 0) return false;
+    await recordAudit(own, { organizationId, event: AuditEvent.PROJECT_KEY_REMOVED, targetId: keyId });
+    return true;
+  });
 }

@@ -50,13 +50,14 @@ export async function lockMemberships(manager: EntityManager, user: UserInCell):
   let afterId = "0";
   do {
     organizationIds = await listOrganizationsOf(manager, user, afterId);
-    memberships.push(...(await lockBatch(manager, user.userId, organizationIds)));
+    memberships.push(...(await lockMembershipsIn(manager, user.userId, organizationIds)));
     afterId = organizationIds.at(-1) ?? afterId;
   } while (organizationIds.length === MEMBERSHIP_BATCH_MAX);
   return memberships;
 }
 
-async function lockBatch(
+/** The membership of a user in each of these organizations, which are locked until the transaction ends. */
+export async function lockMembershipsIn(
   manager: EntityManager,
   userId: string,
   organizationIds: readonly string[],

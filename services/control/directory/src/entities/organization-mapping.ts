@@ -1,4 +1,4 @@
-import { ControlEntity } from "@cellway/database";
+import { ControlEntity, CrossSiloReference } from "@cellway/database";
 import { Column, PrimaryColumn } from "typeorm";
 
 /** The name of an organization's status, as it is stored. */
@@ -7,7 +7,9 @@ export type StatusName = "ACTIVE" | "PENDING_DELETION";
 /** Where an organization lives, with the fields that lists show. */
 @ControlEntity("organization_mapping")
 export class OrganizationMappingRow {
+  /** Its deletion is the end of the organization. */
   @PrimaryColumn({ type: "bigint", name: "organization_id" })
+  @CrossSiloReference("cell.organization", { onDelete: "nothing" })
   organizationId: string;
 
   @Column({ type: "text" })

@@ -1,13 +1,17 @@
-import { ControlEntity } from "@cellway/database";
+import { ControlEntity, CrossSiloReference } from "@cellway/database";
 import { Column, PrimaryColumn } from "typeorm";
 
 /** A member of an organization in some cell. */
 @ControlEntity("organization_member_mapping")
 export class OrganizationMemberMappingRow {
+  /** Goes with the mapping, by a foreign key. */
   @PrimaryColumn({ type: "bigint", name: "organization_id" })
+  @CrossSiloReference("cell.organization", { onDelete: "nothing" })
   organizationId: string;
 
+  /** The cell says when it is gone: `isRemoved`. */
   @PrimaryColumn({ type: "bigint", name: "member_id" })
+  @CrossSiloReference("cell.organization_member", { onDelete: "nothing" })
   memberId: string;
 
   /** Null until an invitation is accepted. */

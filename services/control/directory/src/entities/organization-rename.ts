@@ -1,10 +1,12 @@
-import { ControlEntity } from "@cellway/database";
+import { ControlEntity, CrossSiloReference } from "@cellway/database";
 import { Column, PrimaryColumn } from "typeorm";
 
 /** A rename under way. */
 @ControlEntity("organization_rename")
 export class OrganizationRename {
+  /** Goes with the mapping, in its transaction. */
   @PrimaryColumn({ type: "bigint", name: "organization_id" })
+  @CrossSiloReference("cell.organization", { onDelete: "nothing" })
   organizationId: string;
 
   /** Greater than that of every earlier rename. */

@@ -1,4 +1,4 @@
-import { ControlEntity } from "@cellway/database";
+import { ControlEntity, CrossSiloReference } from "@cellway/database";
 import { Column, PrimaryColumn } from "typeorm";
 
 /** What a slug is to its organization; see the migration for what each kind means. */
@@ -10,7 +10,9 @@ export class OrganizationSlugReservation {
   @PrimaryColumn({ type: "text" })
   slug: string;
 
+  /** Goes with the mapping, in its transaction. */
   @Column({ type: "bigint", name: "organization_id" })
+  @CrossSiloReference("cell.organization", { onDelete: "nothing" })
   organizationId: string;
 
   @Column({ type: "text", name: "cell_name" })

@@ -1,4 +1,4 @@
-import { ControlEntity } from "@cellway/database";
+import { ControlEntity, CrossSiloReference } from "@cellway/database";
 import { Column, PrimaryColumn } from "typeorm";
 
 /** How far a request has come; see the migration for what each state means. */
@@ -13,7 +13,9 @@ export class ProvisionRequest {
   @Column({ type: "text" })
   fingerprint: string;
 
+  /** Outlives the organization: a repeated request is answered the same. */
   @Column({ type: "bigint", name: "organization_id" })
+  @CrossSiloReference("cell.organization", { onDelete: "nothing" })
   organizationId: string;
 
   @Column({ type: "text" })

@@ -169,10 +169,9 @@ export async function upsertMemberMappings(
   );
 }
 
-/** Gives up an organization's mapping, members, slugs and project keys, and a rename that is under way. */
+/** Gives up an organization's mapping, members and slugs, and a rename that is under way. */
 export async function deleteMapping(db: Queryable, organizationId: string): Promise<void> {
   await db.query("delete from control.organization_mapping where organization_id = $1", [organizationId]);
   await db.query("delete from control.organization_slug_reservation where organization_id = $1", [organizationId]);
   await db.query("delete from control.organization_rename where organization_id = $1", [organizationId]);
-  await db.query("delete from control.project_key_mapping where organization_id = $1", [organizationId]);
 }

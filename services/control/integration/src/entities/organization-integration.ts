@@ -1,4 +1,4 @@
-import { ControlEntity, GeneratedIdColumn } from "@cellway/database";
+import { ControlEntity, CrossSiloReference, GeneratedIdColumn } from "@cellway/database";
 import { Column, JoinColumn, ManyToOne, type Relation } from "typeorm";
 import { IntegrationRow, type StatusName, type StoredJson } from "./integration.js";
 
@@ -10,6 +10,7 @@ export class OrganizationIntegrationRow {
 
   /** In a cell. */
   @Column({ type: "bigint", name: "organization_id" })
+  @CrossSiloReference("cell.organization", { onDelete: "cascade" })
   organizationId: string;
 
   @Column({ type: "bigint", name: "integration_id" })
