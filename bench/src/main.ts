@@ -1,3 +1,4 @@
+import { runDirectoryBench } from "./directory/directory-bench.js";
 import { runLocatorBench } from "./locator/locator-bench.js";
 import type { BenchOptions } from "./options.js";
 import { runRpcBench } from "./rpc/rpc-bench.js";
@@ -5,6 +6,7 @@ import { runRpcBench } from "./rpc/rpc-bench.js";
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
   rpc: runRpcBench,
   locator: runLocatorBench,
+  directory: runDirectoryBench,
 };
 
 const [name = "", ...rest] = process.argv.slice(2);

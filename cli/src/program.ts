@@ -108,7 +108,10 @@ function addCall(program: Command, ctx: CommandContext, finish: Finish): void {
 function addExplain(program: Command, ctx: CommandContext, finish: Finish): void {
   withFleet(program.command("explain"))
     .description("say where control would send a call, why, and with which deadline and retries; does not make it")
-    .argument("<service.method>", "for example organization.GetOrganizationBySlug")
+    .argument(
+      "<what>",
+      "a method, such as organization.GetOrganizationBySlug, or what requests are routed by: slug:acme, id:7, project-key:KEY",
+    )
     .option("--data <json>", "the request as JSON, @file, or - for standard input", "{}")
     .option("--json", "print one JSON line")
     .action(async (name, options) =>

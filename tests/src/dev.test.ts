@@ -62,7 +62,8 @@ test("a call from control lands in the organization's cell, and everybody says s
     ownerUserId: user.id,
     ownerEmail: "ada@example.com",
   };
-  expect(await call("directory.ProvisionOrganization", request)).toMatchObject({ cellName: "de1", slug: "globex" });
+  const created = await call<{ organizationId: string }>("directory.ProvisionOrganization", request);
+  expect(created).toMatchObject({ cellName: "de1", slug: "globex" });
 
   const found = await cellway(
     "call",
@@ -86,6 +87,18 @@ test("a call from control lands in the organization's cell, and everybody says s
     "--json",
   );
   expect(JSON.parse(explained.stdout)).toMatchObject({ from: "control", runsIn: "de1", transport: "network" });
+
+  for (const slug of ["globex-once", "globex"])
+    await call("directory.RenameOrganization", { organizationId: created.organizationId, slug });
+  const key = await cellway("explain", "slug:globex-once", "--data-dir", dataDir, "--json");
+  expect(JSON.parse(key.stdout)).toMatchObject({
+    rule: "organization slug alias",
+    organizationSlug: "globex",
+    cell: "de1",
+    locality: "de",
+  });
+  const nowhere = await cellway("explain", "project-key:0123456789abcdef0123456789abcdef", "--data-dir", dataDir);
+  expect(nowhere.stdout).toContain("there is no project key 0123456789abcdef0123456789abcdef");
 
   expect(await readFile(join(dataDir, "logs", "de1.log"), "utf8")).toContain('"organization.GetOrganizationBySlug"');
   expect(await readFile(join(dataDir, "logs", "us1.log"), "utf8")).not.toContain(

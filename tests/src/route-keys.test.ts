@@ -208,16 +208,19 @@ describe("who does not know of keys", () => {
     await writer.addKey(id, "a1");
     const rpc = createEdge(fleet);
     const plain = await watchUntil(rpc, {}, isHeartbeat);
-    const casesOf = (messages: typeof plain) =>
-      messages.flatMap(({ event }) => (event.case === "routes" ? event.value.routes.map(({ key }) => key.case) : []));
-    expect(new Set(casesOf(plain))).toEqual(new Set(["organization"]));
+    // What is said may be repeated.
+    const casesOf = (messages: typeof plain) => {
+      const routes = messages.flatMap(({ event }) => (event.case === "routes" ? event.value.routes : []));
+      return new Set(routes.map(({ key }) => key.case));
+    };
+    expect(casesOf(plain)).toEqual(new Set(["organization"]));
     const cursor = plain.at(-1)?.cursor ?? "";
     const whole = await watchUntil(rpc, { cursor, keys }, isHeartbeat);
     expect(whole[0]?.event).toMatchObject({
       case: "snapshotBegin",
       value: { reason: "the cursor is of other localities or keys" },
     });
-    expect(new Set(casesOf(whole))).toEqual(new Set(["organization", "slugAlias", "projectKey"]));
+    expect(casesOf(whole)).toEqual(new Set(["organization", "slugAlias", "projectKey"]));
     const again = await watchUntil(rpc, { cursor: whole.at(-1)?.cursor ?? "", keys: keys.toReversed() }, isHeartbeat);
     expect(again.some(({ event }) => event.case === "snapshotBegin")).toBe(false);
   });

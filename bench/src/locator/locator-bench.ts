@@ -32,16 +32,12 @@ export async function runLocatorBench(options: BenchOptions): Promise<void> {
   console.log(`node ${process.version}, ${cpus().length} cpus (${cpus()[0]?.model.trim() ?? "unknown"})`);
   console.log(`${count} organizations; medians of ${ROUNDS} alternating windows\n`);
   const dataset = createDataset(count);
-  const memory: { name: string; bytesPerOrganization: number; fillSeconds: number }[] = [];
   const contenders: Contender[] = [];
-  for (const create of [createLocatorContender, createMapContender]) {
-    const before = measureBytes();
-    const startedAt = performance.now();
-    const contender = create(dataset);
-    const fillSeconds = (performance.now() - startedAt) / 1_000;
-    memory.push({ name: contender.name, bytesPerOrganization: (measureBytes() - before) / count, fillSeconds });
-    contenders.push(contender);
-  }
+  const memory = [createLocatorContender, createMapContender].map((create) => {
+    const filled = measureStep(count, () => create(dataset));
+    contenders.push(filled.result);
+    return { name: filled.result.name, bytesPerOrganization: filled.bytes, fillSeconds: filled.seconds };
+  });
   printTable(
     memory.map(({ name, bytesPerOrganization, fillSeconds }) => ({
       contender: name,
@@ -51,9 +47,24 @@ export async function runLocatorBench(options: BenchOptions): Promise<void> {
   );
   console.log("");
   const figures = TASKS.flatMap((task) => compare(task, contenders, dataset));
+  const keys = contenders.map((contender) => ({
+    name: contender.name,
+    bytesPerAlias: measureStep(count, () => contender.addAliases()).bytes,
+    bytesPerProjectKey: measureStep(count, () => contender.addProjectKeys()).bytes,
+  }));
+  console.log("One alias and one project key more for each organization");
+  printTable(
+    keys.map(({ name, bytesPerAlias, bytesPerProjectKey }) => ({
+      contender: name,
+      "bytes/alias": Math.round(bytesPerAlias),
+      "bytes/project key": Math.round(bytesPerProjectKey),
+    })),
+  );
+  console.log("");
+  figures.push(...KEY_TASKS.flatMap((task) => compare(task, contenders, dataset)));
   report(figures);
   await mkdir(dirname(options.out), { recursive: true });
-  const written = { node: process.version, at: new Date().toISOString(), organizations: count, memory, figures };
+  const written = { node: process.version, at: new Date().toISOString(), organizations: count, memory, keys, figures };
   await writeFile(options.out, `${JSON.stringify(written, null, 2)}\n`);
   console.log(`\nwritten to ${options.out}`);
 }
@@ -113,6 +124,34 @@ const TASKS: readonly Task[] = [
   },
 ];
 
+/** Measured once aliases and project keys are there. */
+const KEY_TASKS: readonly Task[] = [
+  {
+    name: "by slug alias",
+    size: 400_000,
+    prepare: ({ aliases }, size) => pick(aliases, size),
+    run: (contender, keys) => {
+      for (const key of keys) if (contender.bySlug(key) === undefined) throw new Error(`${key} was not found`);
+    },
+  },
+  {
+    name: "by project key",
+    size: 400_000,
+    prepare: ({ projectKeys }, size) => pick(projectKeys, size),
+    run: (contender, keys) => {
+      for (const key of keys) if (contender.byProjectKey(key) === undefined) throw new Error(`${key} was not found`);
+    },
+  },
+  {
+    name: "by project key, few hot ones",
+    size: 400_000,
+    prepare: ({ projectKeys }, size) => pick(projectKeys.slice(0, 1_000), size),
+    run: (contender, keys) => {
+      for (const key of keys) if (contender.byProjectKey(key) === undefined) throw new Error(`${key} was not found`);
+    },
+  },
+];
+
 /** Keys in a scattered order, each a text of its own: a request brings no text whose hash is known already. */
 function pick(keys: readonly string[], size: number): string[] {
   return Array.from({ length: size }, (_, index) => toOwnText(keys[(index * 7_919_033) % keys.length] as string));
@@ -151,6 +190,15 @@ function report(figures: readonly Figure[]): void {
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
+
+/** What something takes of memory, for each of so many, and of time. */
+function measureStep<T>(count: number, step: () => T): { result: T; bytes: number; seconds: number } {
+  const before = measureBytes();
+  const startedAt = performance.now();
+  const result = step();
+  const seconds = (performance.now() - startedAt) / 1_000;
+  return { result, bytes: (measureBytes() - before) / count, seconds };
+}
 
 /** What the process holds, after everything that can go has gone. */
 function measureBytes(): number {

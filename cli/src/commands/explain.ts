@@ -1,4 +1,7 @@
+import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
+import { createRemoteDirectory, explainRoute, Locator, type RouteExplanation, type RouteKey } from "@cellway/locator";
 import type { CallExplanation } from "@cellway/rpc";
+import { createMetrics } from "@cellway/telemetry";
 import type { CommandContext } from "../context.js";
 import { CONTRACTS, findMethod, REGISTRY } from "../contracts.js";
 import { formatDuration } from "../duration.js";
@@ -6,6 +9,7 @@ import { EXIT_OK } from "../errors.js";
 import { findFleet } from "../fleet-target.js";
 import { withOperator } from "../operator.js";
 import { parseRequest, readDataOption } from "../request-json.js";
+import { readRouteKey } from "../route-key.js";
 import { formatTable } from "../table.js";
 
 /** Options of `cellway explain`. */
@@ -15,8 +19,13 @@ export interface ExplainCommandOptions {
   readonly json?: boolean;
 }
 
-/** Says where control would send a call, why and under which rules. Reads the directory; does not make the call. */
+/**
+ * Says where control would send a call, why and under which rules, or where a request with a key (`slug:acme`) belongs.
+ * Reads the directory; does not make the call.
+ */
 export async function runExplain(name: string, options: ExplainCommandOptions, ctx: CommandContext): Promise<number> {
+  const key = readRouteKey(name);
+  if (key !== undefined) return runExplainKey(key, options, ctx);
   const method = findMethod(name, CONTRACTS);
   const request = parseRequest(method.input, await readDataOption(options.data, ctx), REGISTRY);
   return withOperator(findFleet(options.dataDir, ctx), options, ctx, async (operator) => {
@@ -26,6 +35,31 @@ export async function runExplain(name: string, options: ExplainCommandOptions, c
     ctx.terminal.out(options.json === true ? JSON.stringify(known) : formatExplanation(known));
     return EXIT_OK;
   });
+}
+
+/** Finds what routers find, but asks the directory, so that the answer is as of now. */
+async function runExplainKey(key: RouteKey, options: ExplainCommandOptions, ctx: CommandContext): Promise<number> {
+  return withOperator(findFleet(options.dataDir, ctx), options, ctx, async ({ runtime }) => {
+    const directory = createRemoteDirectory(runtime.client(DirectoryService));
+    const locator = new Locator({ directory, metrics: createMetrics({ silo: "operator" }) });
+    // Ages are of a memory, and this one was empty until now.
+    const { from: _, ageMs: __, learnedAgoMs: ___, ...known } = await explainRoute(locator, key);
+    ctx.terminal.out(options.json === true ? JSON.stringify(known) : formatKeyExplanation(known));
+    return EXIT_OK;
+  });
+}
+
+function formatKeyExplanation(known: Omit<RouteExplanation, "from" | "ageMs" | "learnedAgoMs">): string {
+  const { organizationId, organizationSlug, epoch } = known;
+  return formatTable([
+    [known.rule, known.key],
+    ["organization", organizationId === null ? "none" : `${organizationSlug ?? ""} (${organizationId})`],
+    ["cell", known.cell ?? "none"],
+    ["locality", known.locality ?? "none"],
+    ["route", known.address ?? "none: nothing is sent"],
+    ["epoch", epoch === null ? "none" : String(epoch)],
+    ["why", known.why],
+  ]);
 }
 
 /** The explanation as rows for people. */

@@ -94,9 +94,12 @@ function serveCell(inbox: Inbox): ServedContract {
   });
 }
 
-/** What operators see and do of a side's outbox, as a contract. */
-export function serveOutbox(localMode: LocalMode, { operator }: Outbox): ServedContract {
-  return localMode === "CONTROL" ? serveControlOutbox(operator) : serveCellOutbox(operator);
+/** Serves what operators ask of each side's outbox. */
+export function serveOutboxes(rpc: Pick<RpcRuntime, "serve">, outboxes: ReadonlyMap<LocalMode, Outbox>): void {
+  for (const [localMode, { operator }] of outboxes) {
+    const served = localMode === "CONTROL" ? serveControlOutbox(operator) : serveCellOutbox(operator);
+    rpc.serve(served.service, served.implementation);
+  }
 }
 
 function serveControlOutbox(operator: OutboxOperator): ServedContract {

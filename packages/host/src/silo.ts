@@ -18,7 +18,7 @@ import { type MountedRoute, startHttpServer } from "./http-server.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
 import { migrationSetsOf } from "./migrate-silo.js";
 import type { ServiceContext, ServiceModule } from "./module.js";
-import { createOutboxes, serveInbox, serveOutbox, sourcesOf } from "./outboxes.js";
+import { createOutboxes, serveInbox, serveOutboxes, sourcesOf } from "./outboxes.js";
 import { createReadiness, type Readiness, type SchemaCheck } from "./readiness.js";
 import { createStop, DEFAULT_GRACE_MS, stopAll } from "./stop-silo.js";
 import { createTaskRunner, type TaskRunner } from "./tasks.js";
@@ -136,14 +136,6 @@ async function openSilo(
       isReady = false;
     }),
   };
-}
-
-/** What operators call. */
-function serveOutboxes(rpc: RpcRuntime, outboxes: ReadonlyMap<LocalMode, Outbox>): void {
-  for (const [localMode, outbox] of outboxes) {
-    const { service, implementation } = serveOutbox(localMode, outbox);
-    rpc.serve(service, implementation);
-  }
 }
 
 async function openDatabases(

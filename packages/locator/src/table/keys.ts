@@ -75,13 +75,34 @@ export class TextReader {
 
   /** Reads a text. False for one that is too long. */
   read(text: string): boolean {
-    const { bytes } = this;
-    const { read, written } = encoder.encodeInto(text, bytes);
-    if (read !== text.length || written > TEXT_MAX_BYTES) return false;
-    for (let index = written; (index & 3) !== 0; index += 1) bytes[index] = 0;
-    this.length = written;
+    if (!this.readAscii(text)) {
+      const { bytes } = this;
+      const { read, written } = encoder.encodeInto(text, bytes);
+      if (read !== text.length || written > TEXT_MAX_BYTES) return false;
+      for (let index = written; (index & 3) !== 0; index += 1) bytes[index] = 0;
+      this.length = written;
+    }
     this.hash = this.spread();
     return true;
+  }
+
+  /** What nearly every text is, without the encoder, which takes longer than the rest of a look-up of a hot key. */
+  private readAscii(text: string): boolean {
+    const { words } = this;
+    const { length } = text;
+    if (length > TEXT_MAX_BYTES) return false;
+    let seen = 0;
+    for (let at = 0, index = 0; at < length; index += 1) {
+      let word = 0;
+      for (let shift = 0; shift < 32 && at < length; shift += 8, at += 1) {
+        const code = text.charCodeAt(at);
+        seen |= code;
+        word |= code << shift;
+      }
+      words[index] = word;
+    }
+    this.length = length;
+    return seen < 128;
   }
 
   private spread(): number {

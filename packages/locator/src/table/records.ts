@@ -46,6 +46,10 @@ export const IS_ALIAS = 1 << 29;
 export const IS_PROJECT_KEY = 1 << 30;
 export const IS_KEY = IS_ALIAS | IS_PROJECT_KEY;
 
+/** Words of a line of the processor's cache. A record begins with a line, so that most are looked at by reading one. */
+const LINE = 16;
+/** Where the first line begins: memory of this size comes 16 bytes behind a line. Where it does not, only speed is lost. */
+const FIRST = LINE - 4;
 const WORDS_MIN = 1_024;
 const GROWTH = 1.5;
 const TWO_32 = 4_294_967_296;
@@ -57,7 +61,7 @@ const TWO_32 = 4_294_967_296;
 export class Records {
   words = new Int32Array(WORDS_MIN);
   /** Place 0 is none. */
-  private end = 1;
+  private end = FIRST;
   /** The last of the free records of each size, in words; each names the one before. */
   private readonly free = new Map<number, number>();
 
@@ -125,7 +129,7 @@ export class Records {
    * @returns where to go on; 0 at the end.
    */
   visit(callback: (place: number) => void, from = 0, recordsMax = Number.POSITIVE_INFINITY): number {
-    let place = Math.max(1, from);
+    let place = Math.max(FIRST, from);
     for (let visited = 0; place < this.end && visited < recordsMax; visited += 1) {
       const meta = this.words[place + META] as number;
       const next = place + sizeOf(meta & 0xff);
@@ -180,7 +184,7 @@ export class Records {
   }
 }
 
-/** Words that a record with a text of so many bytes takes. */
+/** Words that a record with a text of so many bytes takes: whole lines, one for a text of up to 36 bytes. */
 function sizeOf(textBytes: number): number {
-  return TEXT + ((textBytes + 3) >> 2);
+  return (TEXT + ((textBytes + 3) >> 2) + LINE - 1) & -LINE;
 }

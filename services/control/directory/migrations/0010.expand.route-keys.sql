@@ -24,7 +24,11 @@ create function control.hold_organization_route(id bigint, out slug text, out ce
 language plpgsql as $$
 begin
   perform 1 from control.organization_mapping m where m.organization_id = id for share;
-  perform 1 from control.organization_slug_reservation r where r.organization_id = id and r.kind = 'PRIMARY' for share;
+  if not found then
+    perform 1 from control.organization_slug_reservation r where r.organization_id = id and r.kind = 'PRIMARY' for share;
+    -- Again: it may have come while the reservation was waited for.
+    perform 1 from control.organization_mapping m where m.organization_id = id for share;
+  end if;
   select * into slug, cell_name, locality from control.organization_route(id);
 end
 $$;
