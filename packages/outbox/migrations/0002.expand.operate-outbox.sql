@@ -125,6 +125,23 @@ begin
 end
 $function$;
 
+-- A table that has rows when it begins to be tracked is told of from its first row, in batches: what no migration could do
+-- in its one transaction. Its version is then one that no code has.
+create function __schema__.outbox_tracking_begins() returns trigger
+  language plpgsql as $function$
+declare
+  has_rows boolean;
+begin
+  execute format('select exists (select from __schema__.%I)', new.table_name) into has_rows;
+  if has_rows then
+    insert into __schema__.outbox_backfill (category, version) values (new.category, 0) on conflict (category) do nothing;
+  end if;
+  return null;
+end
+$function$;
+create trigger outbox_tracking_begins after insert on __schema__.outbox_tracked
+  for each row execute function __schema__.outbox_tracking_begins();
+
 -- Begins to tell of every row of a table anew: when the version is greater than any before, or when an operator wants it.
 -- False when there is no need, or when it is under way.
 create function __schema__.outbox_backfill_begin(p_table text, p_category int, p_version int, p_is_wanted boolean) returns boolean

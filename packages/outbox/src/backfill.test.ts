@@ -24,14 +24,14 @@ afterEach(async () => {
 });
 
 /** The table as a version of the code replicates it: what it tells begins with the version. */
-function things(replicationVersion: number): OutboxSource {
+function things(replicationVersion: number, name = "thing", category = 7): OutboxSource {
   return {
-    category: { ...contentSource(7).category, attemptsMax: 1_000 },
-    table: { name: "thing", shardColumn: "shard", objectColumn: "id" },
+    category: { ...contentSource(category).category, attemptsMax: 1_000 },
+    table: { name, shardColumn: "shard", objectColumn: "id" },
     replicationVersion,
     async read(db, ids) {
       const rows = rowsOf<{ id: string; name: string }>(
-        await db.query("select id, name from control.thing where id = any($1::bigint[])", [ids]),
+        await db.query(`select id, name from control.${name} where id = any($1::bigint[])`, [ids]),
       );
       return new Map(rows.map(({ id, name }) => [id, Buffer.from(`v${replicationVersion} ${name}`)]));
     },
@@ -106,6 +106,19 @@ describe("a version that is raised", () => {
     await tests.untilEmpty();
     expect(tests.receiver.received).toHaveLength(4);
     expect(await rowOf()).toMatchObject({ version: 3, started_at: null });
+  });
+
+  test("is 1 for a table that had rows before it was tracked: all of them are told of, as what changes meanwhile", async () => {
+    await query("create table control.old_thing (id bigint primary key, shard bigint not null, name text not null)");
+    await query("insert into control.old_thing select n, n % 10, 'old ' || n from generate_series(1, 300) n");
+    await query("select control.outbox_track('old_thing', 8, 1, 'shard', 'id', 'array[''us1'']')");
+    tests.start({ sources: [things(1, "old_thing", 8)] });
+    await query("insert into control.old_thing values (301, 1, 'old 301')");
+    await eventually(() => tests.receiver.states.size === 301, 20_000);
+    await tests.untilEmpty();
+    expect(tests.receiver.states.get("us1/7/8/7")).toBe("v1 old 7");
+    await query("drop table control.old_thing");
+    await query("delete from control.outbox_tracked where category = 8");
   });
 
   test("is reached from 1 by a database that has rows and never heard of versions", async () => {
