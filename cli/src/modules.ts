@@ -15,6 +15,5 @@ export const MODULES: readonly ServiceModule[] = [
   organizationModule,
   replicaModule,
   auditLogModule,
-  organizationModule,
   userIpModule,
 ];

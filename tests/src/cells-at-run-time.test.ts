@@ -92,11 +92,25 @@ test("a cell joins a running fleet, is given an organization, is drained, and go
   expect(refusal).toEqual({ cell: name, organizations: "1", reservations: "0", provisioning: "0" });
 
   await organizations.deleteOrganization({ organizationId, immediately: true });
-  await directory().removeCell({ name });
+  await until("the cell is empty and removed", () =>
+    directory()
+      .removeCell({ name })
+      .then(
+        () => true,
+        () => false,
+      ),
+  );
   expect(await cellNames()).not.toContain(name);
   expect(await failureOf(organizations.batchGetOrganizations({ cellName: name, organizationIds: ["1"] }))).toEqual({
     code: Code.NotFound,
     reason: "CELL_NOT_FOUND",
+  });
+  const control = fleet.control.database("CONTROL");
+  await control.query("select control.outbox_write(array[$1], 2, 1, 20, 1)", [name]);
+  await until("nothing waits for a cell that is no more", async () => {
+    const sql =
+      "select from control.outbox where destination = $1 union all select from control.outbox_held where destination = $1";
+    return (await control.query<unknown[]>(sql, [name])).length === 0;
   });
   // What was asked once is answered the same for ever, also about an organization and a cell that are no more.
   expect(await provision(cell, "joined", userId)).toMatchObject({ organizationId, cellName: name });

@@ -39,6 +39,8 @@ export function createRpcCourier(rpc: Pick<RpcRuntime, "client">, localMode: Loc
             : await deliverToCell(rpc, destination, batch, options);
         return results.map(toVerdict);
       } catch (error) {
+        // The directory has no such cell any more: it was empty when it was removed, and there is nobody to be told.
+        if (reasonOf(error) === "CELL_NOT_FOUND") return messages.map(() => ({ kind: "delivered" }));
         throw isAway(error)
           ? new DestinationAwayError(`${destination} takes no messages now`, { cause: error })
           : error;
@@ -83,6 +85,5 @@ function toVerdict({ outcome, error }: Result): Verdict {
 }
 
 function isAway(error: unknown): boolean {
-  if (!(error instanceof ConnectError)) return false;
-  return AWAY.has(error.code) || reasonOf(error) === "CELL_NOT_FOUND";
+  return error instanceof ConnectError && AWAY.has(error.code);
 }
