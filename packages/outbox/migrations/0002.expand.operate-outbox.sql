@@ -229,6 +229,8 @@ begin
     is_cut := is_cut or messages >= p_max or depth + messages >= p_depth_max;
     exit when is_cut;
   end loop;
+  -- Rows without a destination are paced like others.
+  messages := greatest(messages, objects);
   b.is_done := not is_cut and fetched < p_max;
   state := case when b.is_done then 'DONE' else 'RUNNING' end;
   update __schema__.outbox_backfill set after_object_id = b.after_object_id, after_shard_id = b.after_shard_id,
