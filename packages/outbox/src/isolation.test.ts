@@ -25,6 +25,21 @@ describe("of what fails", () => {
     expect([tests.receiver.received.length, tests.receiver.inversions]).toEqual([40, 0]);
   });
 
+  test("a shard that has very much to tell fails alone, and tells all of it in order once it can", async () => {
+    let isBroken = true;
+    tests.receiver.handle = ({ shardId }) => {
+      if (shardId === "1" && isBroken) throw new Error("INTERNAL");
+    };
+    tests.start({ sources: [contentSource(1, { attemptsMax: 1_000 })] });
+    await tests.write(range(1_500, (index) => ({ shard: index < 1_400 ? 1 : 2, object: index })));
+    await eventually(() => tests.receiver.received.length === 100);
+    await eventually(async () => (await tests.count()).held === 1_400);
+    await tests.write(range(10, (index) => ({ shard: 1, object: 2_000 + index })));
+    isBroken = false;
+    await tests.untilEmpty();
+    expect([tests.receiver.received.length, tests.receiver.inversions]).toEqual([1_510, 0]);
+  });
+
   test("a message that hangs costs its stream only: others flow, it is visible, and it goes on by itself", async () => {
     const gate = createGate();
     tests.receiver.handle = ({ shardId }) => (shardId === "1" ? gate.passed : undefined);
