@@ -244,8 +244,8 @@ test("what a merge and a removal change is kept for the directory while control 
   await fleet.stopSilo("control");
   await client.mergeUsers({ cellName, fromUserId: from, toUserId: to });
   await client.removeUser({ cellName, userId: to });
-  const sql = `select object_id from cell.outbox where shard_id = $1 union all
-    select object_id from cell.outbox_held where shard_id = $1`;
+  const sql = `select object_id from cell.outbox where scope = 1 and shard_id = $1 union all
+    select object_id from cell.outbox_held where scope = 1 and shard_id = $1`;
   const rows = await fleet.cell(cellName).database("CELL").query(sql, [id]);
   expect(rows).toEqual([{ object_id: memberId }, { object_id: memberId }]);
   await fleet.restart("control");

@@ -48,8 +48,9 @@ const toldOf = ({ id }: MadeOrganization, kind?: string) =>
 
 async function countWaiting(organization?: MadeOrganization): Promise<number> {
   const [row] = await database().query(
-    `select count(*)::int as count from (select shard_id from cell.outbox union all select shard_id from cell.outbox_held) o
-     where $1::bigint is null or shard_id = $1`,
+    `select count(*)::int as count
+     from (select scope, shard_id from cell.outbox union all select scope, shard_id from cell.outbox_held) o
+     where scope = 1 and ($1::bigint is null or shard_id = $1)`,
     [organization?.id ?? null],
   );
   return row.count;
@@ -150,9 +151,10 @@ test("a directory that refuses fails no call; what it missed is told later, as t
   await client.removeOrganizationMember({ organizationId: organization.id, memberId });
   expect(await countWaiting(organization)).toBe(4);
   expect(directory.received).toEqual([]);
-  const [stream] = await database().query("select state, error from cell.outbox_stream where shard_id = $1", [
-    organization.id,
-  ]);
+  const [stream] = await database().query(
+    "select state, error from cell.outbox_stream where scope = 1 and shard_id = $1",
+    [organization.id],
+  );
   expect(stream).toEqual({ state: "BACKING_OFF", error: "Internal: BUG" });
   directory.onMessage = async () => {};
   await untilTold();

@@ -1,5 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { nextSnowflake } from "@cellway/database";
+import { AuditLogRecordSchema } from "@cellway/gen/cellway/audit/v1/records";
 import {
   OrganizationMemberReplicaSchema,
   OrganizationReplicaSchema,
@@ -95,6 +96,7 @@ export function createFakeDirectory(): FakeDirectory {
         take("member", OrganizationMemberReplicaSchema),
         take("team", TeamReplicaSchema),
         take("project_key", ProjectKeyReplicaSchema),
+        receiveMessages(AuditLogRecordSchema, async () => {}),
       ],
       createResolver: ({ topology }) => {
         const home = async () => ({ silo: "us1", address: topology.cells.get("us1")?.rpcAddress ?? "" });
