@@ -21,6 +21,12 @@ class Model {
     if (key.kind === "projectKey" || this.takeSlug(key.value, key.epoch)) this.keys[key.kind].set(key.value, key);
   }
 
+  /** The organization that a slug leads to, if it is there. */
+  follow(slug: string): string | undefined {
+    const id = this.slugs.get(slug) ?? this.keys.alias.get(slug)?.organizationId;
+    return id !== undefined && this.entries.has(id) ? id : undefined;
+  }
+
   remove(id: string): void {
     const known = this.entries.get(id);
     if (known !== undefined && this.slugs.get(known.slug) === id) this.slugs.delete(known.slug);
@@ -77,7 +83,7 @@ function assertSame(table: RouteTable, model: Model): void {
   for (const expected of model.entries.values()) {
     expect(read(table, table.findId(expected.id))).toEqual(expected);
     const holder = table.findSlug(expected.slug);
-    expect(holder === 0 ? undefined : table.idAt(holder)).toBe(model.slugs.get(expected.slug));
+    expect(holder === 0 ? undefined : table.idAt(holder)).toBe(model.follow(expected.slug));
   }
   for (const kind of ["alias", "projectKey"] as const) assertSameKeys(table, model, kind);
   const keys = [...model.keys.alias.values(), ...model.keys.projectKey.values()];
@@ -167,7 +173,7 @@ describe("fifty thousand organizations", () => {
     expect(noIds.map((name) => table.findId(name))).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
-  test("have aliases and project keys, each of which takes less memory than an organization", () => {
+  test("have aliases and project keys, each of which takes less than 150 bytes more", () => {
     const bytes: number[] = [table.bytes];
     for (const kind of ["alias", "projectKey"] as const) {
       for (let index = 0; index < 50_000; index += 1) {

@@ -34,7 +34,7 @@ export interface TableKey extends RecordValues {
 }
 
 /**
- * Routes of organizations, and what else leads to them, packed: about 80 bytes each, in an array of numbers and three
+ * Routes of organizations, and what else leads to them, packed: about 100 bytes each, in an array of numbers and three
  * indexes, and no object for the garbage collector to walk. Places are those of {@link Records}.
  */
 export class RouteTable extends Records {
