@@ -57,6 +57,7 @@ async function compare(shape: Shape, drainers: readonly Drainer[], rounds: numbe
     promises: drainer.promises,
     rowsPerSecond: median(results.map((result) => result.rowsPerSecond)),
     messagesPerSecond: median(results.map((result) => result.messagesPerSecond)),
+    cpuMicrosPerRow: median(results.map((result) => result.cpuMicrosPerRow)),
     inversions: median(results.map((result) => result.inversions)),
     left: median(results.map((result) => result.left)),
   }));
@@ -69,6 +70,7 @@ async function compare(shape: Shape, drainers: readonly Drainer[], rounds: numbe
         "rows/s": Math.round(figure.rowsPerSecond),
         "messages/s": Math.round(figure.messagesPerSecond),
         ratio: Number.isFinite(best) && best > 0 ? (figure.rowsPerSecond / best).toFixed(2) : "",
+        "cpu us/row": figure.cpuMicrosPerRow.toFixed(1),
         "out of order": figure.inversions,
         "not in time": figure.left,
         promises: figure.promises,

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { clearOutbox, createInProcessCourier, fill, type Item, isEmpty, openOutbox } from "./cellway.js";
-import { assertClean, eventually, Ledger } from "./ledger.js";
+import { assertClean, eventually, Ledger, startCpuClock } from "./ledger.js";
 import type { BenchDatabase } from "./postgres.js";
 
 /** What a backlog looks like. */
@@ -16,6 +16,8 @@ export interface DrainResult {
   /** Rows that are dealt with, those that coalesced included. */
   readonly rowsPerSecond: number;
   readonly messagesPerSecond: number;
+  /** CPU of this process for each of those rows, in microseconds; the database's is not in it. */
+  readonly cpuMicrosPerRow: number;
   readonly inversions: number;
   /** Not drained within the time that a peer is given. */
   readonly left: number;
@@ -62,6 +64,7 @@ export function createCellwayDrainer(database: BenchDatabase): Drainer {
         database,
         createInProcessCourier(async ({ shardId, version }) => ledger.take(shardId, Number(version))),
       );
+      const cpu = startCpuClock();
       const startedAt = performance.now();
       let seconds = 0;
       outbox.start();
@@ -73,7 +76,13 @@ export function createCellwayDrainer(database: BenchDatabase): Drainer {
         await outbox.stop();
       }
       assertClean(name, ledger, objects, 0);
-      return { rowsPerSecond: items.length / seconds, messagesPerSecond: objects / seconds, inversions: 0, left: 0 };
+      return {
+        rowsPerSecond: items.length / seconds,
+        messagesPerSecond: objects / seconds,
+        cpuMicrosPerRow: cpu() / items.length,
+        inversions: 0,
+        left: 0,
+      };
     },
   };
 }

@@ -43,7 +43,7 @@ const FAULTS: readonly Fault[] = [
 
 /** What a poisoned shard, or a dead destination, does to the others: against the same load without it, taking turns. */
 export async function measureFaults({ contenders, scale }: Scene): Promise<Finding[]> {
-  const seconds = Math.max(3, 20 * scale);
+  const seconds = Math.max(2, 20 * scale);
   const rounds = scale >= 0.5 ? 3 : 1;
   const findings: Finding[] = [];
   for (const isPinned of [false, true]) {

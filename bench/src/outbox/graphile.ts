@@ -2,7 +2,7 @@ import { Logger, type Runner, run, runMigrations } from "graphile-worker";
 import type pg from "pg";
 import type { Item } from "./cellway.js";
 import type { Drainer } from "./drain.js";
-import { Ledger } from "./ledger.js";
+import { Ledger, startCpuClock } from "./ledger.js";
 import type { BenchDatabase } from "./postgres.js";
 
 /** What is installed: see package.json. */
@@ -75,6 +75,7 @@ export function createGraphileDrainer(
         await addJobs(pool, part, { places: part.map((_, index) => at + index), ...options, coalesces });
       }
       const ledger = new Ledger();
+      const cpu = startCpuClock();
       const startedAt = performance.now();
       const runner = await startGraphile(database, ({ shard, place }) => ledger.take(shard, place));
       await ledger.until(objects, options.capMs);
@@ -84,6 +85,7 @@ export function createGraphileDrainer(
       return {
         rowsPerSecond: (deliveries * (items.length / objects)) / seconds,
         messagesPerSecond: deliveries / seconds,
+        cpuMicrosPerRow: cpu() / Math.max(1, deliveries * (items.length / objects)),
         inversions,
         left: Math.max(0, objects - deliveries),
       };

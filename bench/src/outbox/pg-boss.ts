@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import PgBoss from "pg-boss";
 import type { Item } from "./cellway.js";
 import type { Drainer } from "./drain.js";
-import { Ledger } from "./ledger.js";
+import { Ledger, startCpuClock } from "./ledger.js";
 import type { BenchDatabase } from "./postgres.js";
 
 /** What is installed: see package.json. */
@@ -81,6 +81,7 @@ export function createBossDrainer(database: BenchDatabase, boss: PgBoss, options
         );
       }
       const ledger = new Ledger();
+      const cpu = startCpuClock();
       const startedAt = performance.now();
       const running = startBoss(boss, ({ shard, place }) => ledger.take(shard, place));
       await ledger.until(items.length, options.capMs);
@@ -91,6 +92,7 @@ export function createBossDrainer(database: BenchDatabase, boss: PgBoss, options
       return {
         rowsPerSecond: perSecond,
         messagesPerSecond: perSecond,
+        cpuMicrosPerRow: cpu() / Math.max(1, deliveries),
         inversions,
         left: Math.max(0, items.length - deliveries),
       };

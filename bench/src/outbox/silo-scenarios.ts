@@ -1,6 +1,6 @@
 import { median } from "../rpc/measure.js";
 import { clearOutbox, fill, type Item, isEmpty, writeRows } from "./cellway.js";
-import { assertClean, eventually } from "./ledger.js";
+import { assertClean, eventually, startCpuClock } from "./ledger.js";
 import type { BenchDatabase } from "./postgres.js";
 import type { Finding, Scene } from "./scenarios.js";
 import { openSilos } from "./silos.js";
@@ -13,37 +13,56 @@ export async function measureEndToEnd({ contenders, scale }: Scene): Promise<Fin
     { name: `100 x ${rows / 100}`, shards: 100 },
   ];
   const rounds = Math.max(1, Math.round(3 * scale));
-  const figures: { shape: string; messagesPerSecond: number }[] = [];
+  // Code that has run before, on both sides.
+  await drainOverRpc(
+    contenders.cellway,
+    "warming up",
+    Array.from({ length: 5_000 }, (_, index) => ({ shard: index, object: index })),
+  );
+  const figures: { shape: string; messagesPerSecond: number; cpuMicrosPerMessage: number }[] = [];
   for (const { name, shards } of shapes) {
-    const taken: number[] = [];
+    const taken: { messagesPerSecond: number; cpuMicrosPerMessage: number }[] = [];
     for (let round = 0; round < rounds; round += 1) {
       const items = Array.from({ length: rows }, (_, index) => ({ shard: index % shards, object: index }));
       taken.push(await drainOverRpc(contenders.cellway, name, items));
     }
-    figures.push({ shape: name, messagesPerSecond: median(taken) });
+    figures.push({
+      shape: name,
+      messagesPerSecond: median(taken.map((one) => one.messagesPerSecond)),
+      cpuMicrosPerMessage: median(taken.map((one) => one.cpuMicrosPerMessage)),
+    });
   }
   return [
     {
       title:
         "Between two silos: control's outbox to a cell's inbox, signed, over loopback HTTP/2, both in this process",
-      rows: figures.map(({ shape, messagesPerSecond }) => ({ shape, "messages/s": Math.round(messagesPerSecond) })),
+      rows: figures.map(({ shape, messagesPerSecond, cpuMicrosPerMessage }) => ({
+        shape,
+        "messages/s": Math.round(messagesPerSecond),
+        "cpu us/message, both silos": cpuMicrosPerMessage.toFixed(1),
+      })),
       figures,
     },
   ];
 }
 
-async function drainOverRpc(database: BenchDatabase, what: string, items: readonly Item[]): Promise<number> {
+async function drainOverRpc(
+  database: BenchDatabase,
+  what: string,
+  items: readonly Item[],
+): Promise<{ messagesPerSecond: number; cpuMicrosPerMessage: number }> {
   await clearOutbox(database.pool);
   await fill(database.pool, items);
   const pair = await openSilos(database, "CONTROL");
   try {
+    const cpu = startCpuClock();
     const startedAt = performance.now();
     pair.outbox.start();
     await pair.ledger.until(items.length, 120_000);
     await eventually(() => isEmpty(database.pool), 10_000, "the end of the drain");
     const seconds = (performance.now() - startedAt) / 1_000;
     assertClean(what, pair.ledger, items.length, 0);
-    return items.length / seconds;
+    return { messagesPerSecond: items.length / seconds, cpuMicrosPerMessage: cpu() / items.length };
   } finally {
     await pair.close();
   }

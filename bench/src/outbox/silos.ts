@@ -1,6 +1,6 @@
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { CellInboxService, ControlInboxService } from "@cellway/gen/cellway/outbox/v1/outbox";
-import { createInbox, createRpcCourier, type Outbox } from "@cellway/outbox";
+import { createInbox, createRpcCourier, type Outbox, type OutboxLimits } from "@cellway/outbox";
 import {
   type CellResolver,
   createCellKeyRing,
@@ -33,7 +33,11 @@ export interface SiloPair {
 }
 
 /** Opens both silos; the outbox is not started. */
-export async function openSilos(database: BenchDatabase, sender: LocalMode): Promise<SiloPair> {
+export async function openSilos(
+  database: BenchDatabase,
+  sender: LocalMode,
+  limits: Partial<OutboxLimits> = {},
+): Promise<SiloPair> {
   const ledger = new Ledger();
   const receiver = sender === "CONTROL" ? "CELL" : "CONTROL";
   const serving = createHttpNetwork(DEFAULT_LIMITS);
@@ -43,7 +47,7 @@ export async function openSilos(database: BenchDatabase, sender: LocalMode): Pro
   const { address } = listener;
   const calling = createHttpNetwork(DEFAULT_LIMITS);
   const caller = createRuntime(sender, calling, address);
-  const outbox = openOutbox(database, createRpcCourier(caller, sender), { localMode: sender });
+  const outbox = openOutbox(database, createRpcCourier(caller, sender), { localMode: sender, limits });
   return {
     outbox,
     ledger,
