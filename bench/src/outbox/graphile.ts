@@ -75,9 +75,10 @@ export function createGraphileDrainer(
         await addJobs(pool, part, { places: part.map((_, index) => at + index), ...options, coalesces });
       }
       const ledger = new Ledger();
+      const runner = await startGraphile(database, ({ shard, place }) => ledger.take(shard, place));
+      // Its start is long, and not what is measured; ours is in our figure.
       const cpu = startCpuClock();
       const startedAt = performance.now();
-      const runner = await startGraphile(database, ({ shard, place }) => ledger.take(shard, place));
       await ledger.until(objects, options.capMs);
       const seconds = (performance.now() - startedAt) / 1_000;
       await runner.stop();
