@@ -93,6 +93,25 @@ describe("a transaction that commits late", () => {
     expect([tail.settledId, tail.missing]).toEqual(["5", 0]);
   });
 
+  test("comes before what was written after it, also when both commit between the statements of one reading", async () => {
+    const late = await writeOpen("late");
+    await write("a");
+    let afterStatement = async () => {};
+    const query = async (sql: string, parameters?: unknown[]) => {
+      const result = await pool.query(sql, parameters);
+      await afterStatement();
+      return result;
+    };
+    tail = createSequenceTail<Row>({ query, table: "entry", columns: "id, text", afterId: "0" });
+    expect(await read()).toEqual(["a"]);
+    afterStatement = async () => {
+      afterStatement = async () => {};
+      await late.end("commit");
+      await write("after late");
+    };
+    expect([...(await read()), ...(await read())]).toEqual(["late", "after late"]);
+  });
+
   test("is not skipped while others come and go, nor when a rolled back one lies around it", async () => {
     const rolledBack = await writeOpen("never 1");
     const late = await writeOpen("late");

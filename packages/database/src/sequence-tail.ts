@@ -66,8 +66,9 @@ class Tail<Row extends { readonly id: string }> implements SequenceTail<Row> {
   }
 
   async next(limit: number): Promise<Row[]> {
-    const late = this.gaps.length === 0 ? undefined : await this.readLate();
     const { rows, isAtEnd } = await this.readNew(limit);
+    // After the new ones: whatever was committed before one of those is seen too, and given before it.
+    const late = this.gaps.length === 0 ? undefined : await this.readLate();
     const left = late?.left ?? [];
     const gaps = [...left, ...findGaps(this.lastId, rows)];
     const isProbeDone = late?.isProbeOver === true || left.length === 0;
