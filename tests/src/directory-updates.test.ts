@@ -27,6 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => fleet.stop());
 afterEach(() => {
+  fleet.control.methodSwitch.replace([]);
   if (fleet.memory !== undefined) fleet.memory.onRequest = undefined;
 });
 
@@ -160,7 +161,9 @@ test("while an operator has switched the messages off they are kept; afterwards 
   await untilDelivered(fleet);
   fleet.control.methodSwitch.replace(["control_inbox.DeliverToControl"]);
   await rename(organization, "Switched off");
-  expect(await countPendingUpdates(fleet, "de1")).toBe(1);
+  // The change, and that it was made.
+  expect(await countPendingUpdates(fleet, "de1")).toBe(2);
+  expect((await mappingOf(organization))?.name).not.toBe("Switched off");
   fleet.control.methodSwitch.replace([]);
   await untilDelivered(fleet);
   expect((await mappingOf(organization))?.name).toBe("Switched off");
