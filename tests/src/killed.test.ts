@@ -1,0 +1,129 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { parseKeys } from "@cellway/rpc";
+import { parseTopology } from "@cellway/silo";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { createOperator } from "cellway/dist/operator.js";
+import pg from "pg";
+import { compareDirectory, findUnfinished, type SiloQuery } from "./agreement.js";
+import { type DevFleet, startDev } from "./command-line.js";
+import { Load } from "./load.js";
+import { findPortBase, findPostgres, killHard } from "./processes.js";
+
+const CELLS = ["us1", "us2", "de1"];
+let dataDir: string;
+let portBase: number;
+let fleet: DevFleet;
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), "cellway-killed-"));
+  portBase = await findPortBase();
+  fleet = await startDev(dataDir, portBase, "--seed", "none");
+}, 90_000);
+
+afterAll(async () => {
+  fleet?.child.kill("SIGTERM");
+  await fleet?.exited;
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+interface FleetFile {
+  readonly topology: unknown;
+  readonly keysFile: string;
+  readonly silos: readonly {
+    readonly name: string;
+    readonly pid: number;
+    readonly databaseUrl: string;
+    readonly httpAddress: string;
+  }[];
+}
+
+async function readFleet(): Promise<FleetFile> {
+  return JSON.parse(await readFile(join(dataDir, "dev.json"), "utf8")) as FleetFile;
+}
+
+/** One statement on a connection of its own: the server may have been killed meanwhile. */
+const query: SiloQuery = async (silo, sql) => {
+  const url = (await readFleet()).silos.find(({ name }) => name === silo)?.databaseUrl;
+  const client = new pg.Client({ connectionString: url });
+  client.on("error", () => {});
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+};
+
+async function eventually(what: string, timeoutMs: number, look: () => Promise<readonly string[]>): Promise<void> {
+  const giveUpAt = performance.now() + timeoutMs;
+  for (;;) {
+    const left = await look().catch((error: unknown) => [String(error)]);
+    if (left.length === 0) return;
+    if (performance.now() > giveUpAt) throw new Error(`waited in vain until ${what}:\n${left.join("\n")}`);
+    await delay(100);
+  }
+}
+
+/** Kills a silo's process, or one of PostgreSQL's, after which all of PostgreSQL has to recover; as soon as it is alive. */
+async function kill(victim: string): Promise<void> {
+  let pid: number | undefined;
+  await eventually(`${victim} is alive`, 20_000, async () => {
+    pid =
+      victim === "postgres"
+        ? Number((await query("control", "select pg_backend_pid() as pid"))[0]?.["pid"])
+        : (await readFleet()).silos.find(({ name }) => name === victim)?.pid;
+    process.kill(pid ?? 0, 0);
+    return [];
+  });
+  killHard(pid ?? 0);
+}
+
+/** Everybody often enough, and nobody so often in a minute that `cellway dev` gives the silo up. */
+const VICTIMS = ["control", "us1", "us2", "de1", "postgres"];
+
+function shuffle<T>(items: readonly T[]): T[] {
+  return items
+    .map((item) => ({ item, place: Math.random() }))
+    .toSorted((one, other) => one.place - other.place)
+    .map(({ item }) => item);
+}
+
+test("twenty hard kills under load, then quiet: directory and cells agree in every row, and nothing waits any more", async () => {
+  const { topology, keysFile } = await readFleet();
+  const operator = createOperator({
+    mode: "siloed",
+    topology: parseTopology(topology, "dev.json"),
+    masterKeys: parseKeys(await readFile(keysFile, "utf8"), keysFile),
+    source: dataDir,
+  });
+  const load = new Load({ clientOf: (service) => operator.runtime.client(service), query, cells: CELLS });
+  await load.start();
+  for (const victims of [VICTIMS, VICTIMS, VICTIMS, VICTIMS.slice(1)].map(shuffle)) {
+    const { calls } = load;
+    await eventually("the fleet works", 40_000, async () => (load.calls > calls + 15 ? [] : [`${load.calls} calls`]));
+    for (const victim of victims) {
+      const { statements } = load;
+      await delay(Math.random() * 500);
+      await kill(victim);
+      await eventually("others work on", 20_000, async () => (load.statements > statements ? [] : [victim]));
+    }
+  }
+  // The last one takes everything at once.
+  for (const { pid } of (await readFleet()).silos) killHard(pid);
+  fleet.child.kill("SIGKILL");
+  for (const pid of await findPostgres(dataDir)) killHard(pid);
+  await fleet.exited;
+  fleet = await startDev(dataDir, portBase, "--seed", "none");
+  await load.stop();
+  await operator.close();
+
+  // What is under way belongs to nobody any more: its time is over.
+  await query("control", "update control.provision_request set lease_until = now() where state <> 'done'");
+  await eventually("nothing waits", 45_000, () => findUnfinished(query, CELLS));
+  const { compared, differences } = await compareDirectory(query, CELLS);
+  expect(differences).toEqual([]);
+  expect(Math.min(...Object.values(compared))).toBeGreaterThan(5);
+}, 240_000);
