@@ -15,7 +15,7 @@ const REFRESH_MS = 500;
 /** How often held streams are looked at. */
 const HELD_POLL_MS = 10;
 /** After how long without room in memory the destination that fills it gives its place to the others. */
-const CROWDED_MS = 500;
+const CROWDED_MS = 2_000;
 
 /** What a session needs beside what the pump has. */
 export interface SessionOptions extends PumpOptions {
