@@ -15,8 +15,12 @@ const JSON_MAX_BYTES = 64 * 1024;
 
 /** An integration as the contract has it. */
 export function toIntegration(row: IntegrationRow): MessageInitShape<typeof IntegrationSchema> {
+  return { id: row.id, ...toIntegrationState(row) };
+}
+
+/** The same without its id: what cells are told. */
+export function toIntegrationState(row: IntegrationRow) {
   return {
-    id: row.id,
     provider: row.provider,
     externalId: row.externalId,
     name: row.name,
@@ -31,8 +35,12 @@ export function toIntegration(row: IntegrationRow): MessageInitShape<typeof Inte
 export function toOrganizationIntegration(
   row: OrganizationIntegrationRow,
 ): MessageInitShape<typeof OrganizationIntegrationSchema> {
+  return { id: row.id, ...toOrganizationIntegrationState(row) };
+}
+
+/** The same without its id: what the organization's cell is told. */
+export function toOrganizationIntegrationState(row: OrganizationIntegrationRow) {
   return {
-    id: row.id,
     organizationId: row.organizationId,
     integrationId: row.integrationId,
     config: row.config as JsonObject,

@@ -1,9 +1,7 @@
-import type { JsonObject } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { rowsOf } from "@cellway/database";
-import { IntegrationStatus } from "@cellway/gen/cellway/integration/v1/integration";
 import { IntegrationReplicaSchema } from "@cellway/gen/cellway/integration/v1/replicas";
 import { replicateTable } from "@cellway/outbox";
+import { toIntegrationState } from "../convert.js";
 import type { IntegrationRow } from "../entities/integration.js";
 
 /** Tells cells of integrations that one of their organizations has installed. For any other cell they are gone. */
@@ -20,19 +18,6 @@ export const integrationReplicas = replicateTable(
         where o.integration_id = i.id and m.cell_name = $2
       )`;
     const rows = rowsOf<IntegrationRow>(await db.query(sql, [ids, cellName]));
-    return new Map(
-      rows.map((row) => [
-        row.id,
-        {
-          provider: row.provider,
-          externalId: row.externalId,
-          name: row.name,
-          metadata: row.metadata as JsonObject,
-          status: IntegrationStatus[row.status],
-          createdAt: timestampFromDate(row.createdAt),
-          updatedAt: timestampFromDate(row.updatedAt),
-        },
-      ]),
-    );
+    return new Map(rows.map((row) => [row.id, toIntegrationState(row)]));
   },
 );

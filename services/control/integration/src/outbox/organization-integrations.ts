@@ -1,9 +1,7 @@
-import type { JsonObject } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { rowsOf } from "@cellway/database";
-import { IntegrationStatus } from "@cellway/gen/cellway/integration/v1/integration";
 import { OrganizationIntegrationReplicaSchema } from "@cellway/gen/cellway/integration/v1/replicas";
 import { replicateTable } from "@cellway/outbox";
+import { toOrganizationIntegrationState } from "../convert.js";
 import type { OrganizationIntegrationRow } from "../entities/organization-integration.js";
 
 /** Tells the cell of an organization what is installed there. For another cell the installation is gone. */
@@ -17,21 +15,7 @@ export const organizationIntegrationReplicas = replicateTable(
       from control.organization_integration o
         join control.organization_mapping m on m.organization_id = o.organization_id and m.cell_name = $2
       where o.id = any($1::bigint[])`;
-    const rows = rowsOf<Omit<OrganizationIntegrationRow, "integration">>(await db.query(sql, [ids, cellName]));
-    return new Map(
-      rows.map((row) => [
-        row.id,
-        {
-          organizationId: row.organizationId,
-          integrationId: row.integrationId,
-          config: row.config as JsonObject,
-          ...(row.defaultAuthId === null ? {} : { defaultAuthId: row.defaultAuthId }),
-          status: IntegrationStatus[row.status],
-          ...(row.gracePeriodEnd === null ? {} : { gracePeriodEnd: timestampFromDate(row.gracePeriodEnd) }),
-          createdAt: timestampFromDate(row.createdAt),
-          updatedAt: timestampFromDate(row.updatedAt),
-        },
-      ]),
-    );
+    const rows = rowsOf<OrganizationIntegrationRow>(await db.query(sql, [ids, cellName]));
+    return new Map(rows.map((row) => [row.id, toOrganizationIntegrationState(row)]));
   },
 );
