@@ -3,6 +3,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { parseKeys } from "@cellway/rpc";
+import { parseTopology } from "@cellway/silo";
+import { createOperator, type Operator } from "cellway/dist/operator.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const CELLWAY = join(ROOT, "cli/bin/cellway.js");
@@ -89,10 +92,31 @@ export function rpcAddressOf(fleet: DevFleet, silo: string): string {
   return found.rpcAddress;
 }
 
+/** What `cellway dev` has written down of itself, as it is now: process ids change when a silo is restarted. */
+export interface FleetFile {
+  readonly topology: unknown;
+  readonly keysFile: string;
+  readonly silos: readonly { readonly name: string; readonly pid: number; readonly databaseUrl: string }[];
+}
+
+/** Reads it. */
+export async function readFleetFile(dataDir: string): Promise<FleetFile> {
+  return JSON.parse(await readFile(join(dataDir, "dev.json"), "utf8")) as FleetFile;
+}
+
+/** Somebody who may call everything in a fleet. */
+export async function createFleetOperator(dataDir: string): Promise<Operator> {
+  const { topology, keysFile } = await readFleetFile(dataDir);
+  return createOperator({
+    mode: "siloed",
+    topology: parseTopology(topology, "dev.json"),
+    masterKeys: parseKeys(await readFile(keysFile, "utf8"), keysFile),
+    source: dataDir,
+  });
+}
+
 /** The URL of a silo's database, as `cellway dev` wrote it down. */
 export async function databaseUrlOf(fleet: DevFleet, silo: string): Promise<string> {
-  const file = JSON.parse(await readFile(join(fleet.dataDir, "dev.json"), "utf8")) as {
-    silos: { name: string; databaseUrl: string }[];
-  };
-  return file.silos.find((candidate) => candidate.name === silo)?.databaseUrl ?? "";
+  const { silos } = await readFleetFile(fleet.dataDir);
+  return silos.find((candidate) => candidate.name === silo)?.databaseUrl ?? "";
 }

@@ -1,12 +1,17 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseKeys } from "@cellway/rpc";
-import { parseTopology } from "@cellway/silo";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { createOperator } from "cellway/dist/operator.js";
 import pg from "pg";
-import { buf, cellway, type DevFleet, databaseUrlOf, rpcAddressOf, startDev } from "./command-line.js";
+import {
+  buf,
+  cellway,
+  createFleetOperator,
+  type DevFleet,
+  databaseUrlOf,
+  rpcAddressOf,
+  startDev,
+} from "./command-line.js";
 import { findPortBase, findPostgres, killHard } from "./processes.js";
 import { runScenario } from "./scenario.js";
 
@@ -109,16 +114,7 @@ test("a call from control lands in the organization's cell, and everybody says s
 });
 
 test("the scenario gives the same answers between real processes", async () => {
-  const { topology, keysFile } = JSON.parse(await readFile(join(dataDir, "dev.json"), "utf8")) as {
-    topology: unknown;
-    keysFile: string;
-  };
-  const operator = createOperator({
-    mode: "siloed",
-    topology: parseTopology(topology, "dev.json"),
-    masterKeys: parseKeys(await readFile(keysFile, "utf8"), keysFile),
-    source: dataDir,
-  });
+  const operator = await createFleetOperator(dataDir);
   try {
     await runScenario((service) => operator.runtime.client(service), "real");
   } finally {

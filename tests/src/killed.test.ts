@@ -1,14 +1,11 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { parseKeys } from "@cellway/rpc";
-import { parseTopology } from "@cellway/silo";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { createOperator } from "cellway/dist/operator.js";
 import pg from "pg";
 import { compareDirectory, findUnfinished, type SiloQuery } from "./agreement.js";
-import { type DevFleet, startDev } from "./command-line.js";
+import { createFleetOperator, type DevFleet, readFleetFile, startDev } from "./command-line.js";
 import { Load } from "./load.js";
 import { findPortBase, findPostgres, killHard } from "./processes.js";
 
@@ -29,24 +26,9 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-interface FleetFile {
-  readonly topology: unknown;
-  readonly keysFile: string;
-  readonly silos: readonly {
-    readonly name: string;
-    readonly pid: number;
-    readonly databaseUrl: string;
-    readonly httpAddress: string;
-  }[];
-}
-
-async function readFleet(): Promise<FleetFile> {
-  return JSON.parse(await readFile(join(dataDir, "dev.json"), "utf8")) as FleetFile;
-}
-
 /** One statement on a connection of its own: the server may have been killed meanwhile. */
 const query: SiloQuery = async (silo, sql) => {
-  const url = (await readFleet()).silos.find(({ name }) => name === silo)?.databaseUrl;
+  const url = (await readFleetFile(dataDir)).silos.find(({ name }) => name === silo)?.databaseUrl;
   const client = new pg.Client({ connectionString: url });
   client.on("error", () => {});
   await client.connect();
@@ -74,7 +56,7 @@ async function kill(victim: string): Promise<void> {
     pid =
       victim === "postgres"
         ? Number((await query("control", "select pg_backend_pid() as pid"))[0]?.["pid"])
-        : (await readFleet()).silos.find(({ name }) => name === victim)?.pid;
+        : (await readFleetFile(dataDir)).silos.find(({ name }) => name === victim)?.pid;
     process.kill(pid ?? 0, 0);
     return [];
   });
@@ -92,13 +74,7 @@ function shuffle<T>(items: readonly T[]): T[] {
 }
 
 test("twenty hard kills under load, then quiet: directory and cells agree in every row, and nothing waits any more", async () => {
-  const { topology, keysFile } = await readFleet();
-  const operator = createOperator({
-    mode: "siloed",
-    topology: parseTopology(topology, "dev.json"),
-    masterKeys: parseKeys(await readFile(keysFile, "utf8"), keysFile),
-    source: dataDir,
-  });
+  const operator = await createFleetOperator(dataDir);
   const load = new Load({ clientOf: (service) => operator.runtime.client(service), query, cells: CELLS });
   await load.start();
   for (const victims of [VICTIMS, VICTIMS, VICTIMS, VICTIMS.slice(1)].map(shuffle)) {
@@ -112,7 +88,7 @@ test("twenty hard kills under load, then quiet: directory and cells agree in eve
     }
   }
   // The last one takes everything at once.
-  for (const { pid } of (await readFleet()).silos) killHard(pid);
+  for (const { pid } of (await readFleetFile(dataDir)).silos) killHard(pid);
   fleet.child.kill("SIGKILL");
   for (const pid of await findPostgres(dataDir)) killHard(pid);
   await fleet.exited;

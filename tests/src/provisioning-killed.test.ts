@@ -1,15 +1,13 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DirectoryService, type ProvisionOrganizationResponse } from "@cellway/gen/cellway/directory/v1/directory";
-import { parseKeys } from "@cellway/rpc";
-import { parseTopology } from "@cellway/silo";
-import { findFreePorts } from "@cellway/testing";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
-import { createOperator, type Operator } from "cellway/dist/operator.js";
+import type { Operator } from "cellway/dist/operator.js";
 import pg from "pg";
-import { type DevFleet, databaseUrlOf, startDev } from "./command-line.js";
+import { createFleetOperator, type DevFleet, databaseUrlOf, readFleetFile, startDev } from "./command-line.js";
 import { until } from "./organizations.js";
+import { findPortBase } from "./processes.js";
 
 let dataDir: string;
 let fleet: DevFleet;
@@ -19,15 +17,8 @@ let cell: pg.Pool;
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), "cellway-killed-"));
-  const [port = 0] = await findFreePorts(1);
-  fleet = await startDev(dataDir, Math.min(port, 65_000), "--seed", "none");
-  const { topology, keysFile } = await readFleetFile();
-  operator = createOperator({
-    mode: "siloed",
-    topology: parseTopology(topology, "dev.json"),
-    masterKeys: parseKeys(await readFile(keysFile, "utf8"), keysFile),
-    source: dataDir,
-  });
+  fleet = await startDev(dataDir, await findPortBase(), "--seed", "none");
+  operator = await createFleetOperator(dataDir);
   control = new pg.Pool({ connectionString: await databaseUrlOf(fleet, "control") });
   cell = new pg.Pool({ connectionString: await databaseUrlOf(fleet, "de1") });
 }, 90_000);
@@ -38,19 +29,9 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-interface FleetFile {
-  readonly topology: unknown;
-  readonly keysFile: string;
-  readonly silos: readonly { readonly name: string; readonly pid: number }[];
-}
-
-async function readFleetFile(): Promise<FleetFile> {
-  return JSON.parse(await readFile(join(dataDir, "dev.json"), "utf8")) as FleetFile;
-}
-
 /** Kills control's process of now; it is restarted. */
 async function killControl(): Promise<void> {
-  const { silos } = await readFleetFile();
+  const { silos } = await readFleetFile(dataDir);
   process.kill(silos.find(({ name }) => name === "control")?.pid ?? 0, "SIGKILL");
 }
 
