@@ -5,9 +5,7 @@ import { withFleet } from "./fleet-option.js";
 import { addOutbox } from "./program-outbox.js";
 import { DEFAULT_DATA_DIR, formatSettings } from "./settings.js";
 import { SILO_KINDS } from "./silo-kinds.js";
-
-/** The version that `cellway --version` prints. */
-const VERSION = "0.1.0";
+import { VERSION } from "./version.js";
 
 /**
  * Runs one command line, without `node` and the script.

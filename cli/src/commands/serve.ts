@@ -17,6 +17,7 @@ import { MODULES } from "../modules.js";
 import { parseKeyText, parseMethodList, parseServeConfig, type ServeConfig } from "../serve-config.js";
 import type { SiloKind } from "../silo-kinds.js";
 import { followStopRequests } from "../stop-request.js";
+import { VERSION } from "../version.js";
 
 /** Options of `cellway serve`. */
 export interface ServeCommandOptions {
@@ -55,7 +56,10 @@ export async function runServe(options: ServeCommandOptions, ctx: CommandContext
   });
   const network = createHttpNetwork(limits);
   const metrics = createMetrics({ silo: config.silo.name });
-  const silo = await startSilo({ ...config, keys, methodSwitch, network, logger, metrics, limits }, MODULES);
+  const silo = await startSilo(
+    { ...config, version: VERSION, keys, methodSwitch, network, logger, metrics, limits },
+    MODULES,
+  );
   const why = await stopping;
   logger.info({ why }, "the silo stops");
   for (const follower of followers) follower.stop();

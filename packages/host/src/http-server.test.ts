@@ -29,6 +29,7 @@ beforeAll(async () => {
     address: "http://127.0.0.1:0",
     silo: createCellSilo("us1"),
     readiness: { check: async () => report, stop: () => undefined },
+    build: { version: "0.2.0", contract: "0123456789abcdef" },
     routes: [
       { route: createRoute("/mine", "CELL", () => currentSiloContext()?.localMode ?? "none"), context },
       { route: createRoute("/theirs", "CONTROL", () => "never"), context: undefined },
@@ -59,7 +60,9 @@ test("a route that throws is 500, says nothing to the caller and everything to t
 
 test("a silo is alive while it is not ready, and says what is missing", async () => {
   report = { ready: false, database: "ok", migrations_pending: ["user/0002.expand.more"], peers: { control: "ok" } };
-  expect((await fetch(`${server.address}/healthz`)).status).toBe(200);
+  const alive = await fetch(`${server.address}/healthz`);
+  expect(alive.status).toBe(200);
+  expect(await alive.json()).toMatchObject({ status: "alive", version: "0.2.0", contract: "0123456789abcdef" });
   const ready = await fetch(`${server.address}/readyz`);
   expect(ready.status).toBe(503);
   expect(await ready.json()).toMatchObject({ silo: "us1", migrations_pending: ["user/0002.expand.more"] });
@@ -70,6 +73,7 @@ test("a port that is taken fails the start", async () => {
     address: server.address,
     silo: createCellSilo("us1"),
     readiness: { check: async () => report, stop: () => undefined },
+    build: { version: "0.2.0", contract: "0123456789abcdef" },
     routes: [],
     logger: createLogger({ silo: "us1", level: "silent" }),
     metrics: createMetrics({ silo: "us1" }),

@@ -11,6 +11,14 @@ export interface MountedRoute {
   readonly context: ServiceContext | undefined;
 }
 
+/** Which code a process runs. */
+export interface Build {
+  /** The release, such as `0.2.0`. */
+  readonly version: string;
+  /** The digest of the contracts that it serves. */
+  readonly contract: string;
+}
+
 /** The HTTP listener of a silo: health, metrics, and the routes of its services. */
 export interface HttpServer {
   /** `http://127.0.0.1:8000`. */
@@ -23,6 +31,8 @@ export async function startHttpServer(options: {
   address: string;
   silo: Silo;
   readiness: Readiness;
+  /** What runs here, for `/healthz`. */
+  build: Build;
   routes: readonly MountedRoute[];
   logger: Logger;
   metrics: Metrics;
@@ -38,7 +48,7 @@ export async function startHttpServer(options: {
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const path = (req.url ?? "/").split("?", 1)[0] ?? "/";
     if (req.method === "GET" && path === "/healthz")
-      return sendJson(res, 200, { status: "alive", silo: options.silo.name });
+      return sendJson(res, 200, { status: "alive", silo: options.silo.name, ...options.build });
     if (req.method === "GET" && path === "/readyz") {
       const report = await options.readiness.check();
       return sendJson(res, report.ready ? 200 : 503, { silo: options.silo.name, ...report });

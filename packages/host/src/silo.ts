@@ -14,19 +14,25 @@ import { isLocalTo, type LocalMode, type Silo, type Topology } from "@cellway/si
 import type { Logger, Metrics } from "@cellway/telemetry";
 import { findUnwired } from "@cellway/tombstones";
 import { translateDatabaseError } from "./database-errors.js";
-import { type MountedRoute, startHttpServer } from "./http-server.js";
+import { type Build, type MountedRoute, startHttpServer } from "./http-server.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
 import { migrationSetsOf } from "./migrate-silo.js";
 import type { ServiceContext, ServiceModule } from "./module.js";
 import { createOutboxes, serveInbox, serveOutboxes, sourcesOf } from "./outboxes.js";
-import { createReadiness, type Readiness, type SchemaCheck } from "./readiness.js";
+import type { SchemaCheck } from "./readiness.js";
+import { createSiloReadiness } from "./silo-readiness.js";
 import { createStop, DEFAULT_GRACE_MS, stopAll } from "./stop-silo.js";
 import { createTaskRunner, type TaskRunner } from "./tasks.js";
 import { createTombstoneModules, declareTombstones, type Tombstones } from "./tombstones.js";
 
+/** The release of a process that was not told. */
+const UNKNOWN_VERSION = "unknown";
+
 /** What a silo is told. */
 export interface SiloConfig {
   readonly silo: Silo;
+  /** The release that this process runs, such as `0.2.0`. Default `unknown`. */
+  readonly version?: string;
   readonly topology: Topology;
   /** `postgres://…`, a migrated PostgreSQL 14 or later. */
   readonly databaseUrl: string;
@@ -99,19 +105,18 @@ async function openSilo(
   const tasks = createTaskRunner(config);
   const preparation = await prepareModules(config, contexts, schema);
   undo.push(() => preparation.stop());
-  const readiness = createSiloReadiness(config, schema, {
-    listPeers: createPeerList(config, contexts),
-    isPrepared: () => preparation.isDone(),
-  });
+  const readiness = createSiloReadiness(config, schema, { contexts, isPrepared: () => preparation.isDone() });
   for (const [module, context] of contexts) for (const task of module.tasks) tasks.register(task, context);
   serveContracts(config, rpc, contexts, resolver);
   serveOutboxes(rpc, outboxes);
+  const build = reportBuild(config, rpc);
   const listener = await config.network.listen(config.rpcListen, rpc.endpoint());
   undo.push(() => listener.close({ graceMs: 0 }));
   const http = await startHttpServer({
     ...config,
     address: config.httpListen,
     readiness,
+    build,
     routes: mountRoutes(modules, contexts),
   });
   undo.push(() => http.close());
@@ -120,7 +125,7 @@ async function openSilo(
     for (const outbox of outboxes.values()) outbox.start();
     isReady = true;
     config.logger.info(
-      { rpc: listener.address, http: http.address, services: local.map((module) => module.name) },
+      { ...build, rpc: listener.address, http: http.address, services: local.map((module) => module.name) },
       "the silo serves",
     );
   });
@@ -175,36 +180,6 @@ async function createSchemaChecks(
       ...(await findUnwired(database, localMode, tombstones[localMode])),
     ];
   });
-}
-
-function createSiloReadiness(
-  config: SiloConfig,
-  schemaChecks: readonly SchemaCheck[],
-  options: { listPeers: () => Promise<ReadonlyMap<string, string>>; isPrepared: () => boolean },
-): Readiness {
-  const { network, logger } = config;
-  const readiness = createReadiness({ schemaChecks, listPeers: options.listPeers, network, logger });
-  return {
-    async check() {
-      const report = await readiness.check();
-      return { ...report, ready: report.ready && options.isPrepared() };
-    },
-    stop: () => readiness.stop(),
-  };
-}
-
-/** A cell has control. Control has the cells that its directory knows, which are other ones than when it started. */
-function createPeerList(
-  config: SiloConfig,
-  contexts: ReadonlyMap<ServiceModule, ServiceContext>,
-): () => Promise<ReadonlyMap<string, string>> {
-  const { silo, topology } = config;
-  return async () => {
-    if (silo.mode === "MONOLITH") return new Map();
-    if (silo.mode === "CELL") return new Map([["control", topology.controlRpcAddress]]);
-    for (const [{ listPeers }, context] of contexts) if (listPeers !== undefined) return listPeers(context);
-    return new Map([...topology.cells.values()].map((cell) => [cell.name, cell.rpcAddress]));
-  };
 }
 
 async function findPendingNames(database: SiloDatabase, sets: readonly MigrationSet[]): Promise<string[]> {
@@ -279,6 +254,14 @@ function serveContracts(
     const inbox = serveInbox(config, localMode, contexts, resolver);
     rpc.serve(inbox.service, inbox.implementation);
   }
+}
+
+/** Which code runs here, told to whoever watches. */
+function reportBuild(config: SiloConfig, rpc: RpcRuntime): Build {
+  const { version = UNKNOWN_VERSION } = config;
+  const contract = rpc.contractDigest();
+  config.metrics.set("cellway_build_info", { version, contract }, 1);
+  return { version, contract };
 }
 
 /** Routes of all modules: those of the other side too, so that a request for one is told apart from nonsense. */

@@ -21,6 +21,7 @@ import { shortenLocalCalls } from "./client/local-client.js";
 import { createPeer, type Peer } from "./client/peer.js";
 import { createRemoteTransport } from "./client/remote-transport.js";
 import { methodPolicyOf, servicePolicyOf } from "./contract.js";
+import { contractDigestOf } from "./contract-digest.js";
 import { type CallExplanation, explainCall } from "./explain.js";
 import type { Network } from "./network/network.js";
 import type { CellResolver } from "./resolver.js";
@@ -81,6 +82,8 @@ export interface RpcRuntime {
   serve<S extends DescService>(service: S, implementation: Partial<ServiceImpl<S>>): void;
   /** The services added so far. */
   readonly services: readonly DescService[];
+  /** Names what the services added so far are, all together: see {@link contractDigestOf}. */
+  contractDigest(): string;
   /** What the listener serves: all added services, health and reflection. */
   endpoint(): UniversalHandlerFn;
   /** Where a call would run, why, over which route and under which rules. Makes no call. */
@@ -130,6 +133,7 @@ export function createRpcRuntime(options: RpcRuntimeOptions): RpcRuntime {
       implementations.set(service, implementation as Record<string, MethodImplementation | undefined>);
       services.push(service);
     },
+    contractDigest: () => contractDigestOf(services),
     endpoint: () => createServerEndpoint(options, limits, { chain, services, implementations }),
     explain: (method, message) =>
       explainCall(method, message, {

@@ -12,6 +12,11 @@ const CALL_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 
 /** Every metric a silo exposes. */
 export const METRIC_DEFINITIONS = {
+  cellway_build_info: {
+    type: "gauge",
+    help: "Always 1. `version` is the release that this process runs, `contract` names what it serves.",
+    labels: ["version", "contract"],
+  },
   cellway_rpc_client_calls_total: {
     type: "counter",
     help: "Calls made to another silo, by outcome. `code` is the Connect code, `ok` on success.",
