@@ -10,6 +10,7 @@ import {
   DEFAULT_LIMITS,
   deriveCellKey,
   type Network,
+  type NetworkListener,
   type RpcRuntime,
 } from "@cellway/rpc";
 import { createCellSilo } from "@cellway/silo";
@@ -44,10 +45,10 @@ export async function startReceivingCells(names: readonly string[]): Promise<Rec
     expected.left -= 1;
     if (expected.left === 0) expected.resolve(performance.now());
   };
-  const addresses = new Map<string, string>();
-  for (const name of names) addresses.set(name, await listen(network, name, learn));
+  const listeners = new Map<string, NetworkListener>();
+  for (const name of names) listeners.set(name, await listen(network, name, learn));
   return {
-    addresses,
+    addresses: new Map([...listeners].map(([name, { address }]) => [name, address])),
     async expectName(displayName) {
       const waiting = { displayName, left: names.length, firstMs: 0, resolve: (_lastMs: number) => {} };
       expected = waiting;
@@ -58,7 +59,10 @@ export async function startReceivingCells(names: readonly string[]): Promise<Rec
       }).finally(() => clearTimeout(timer));
       return { firstMs: waiting.firstMs, lastMs };
     },
-    close: () => network.close(),
+    async close() {
+      await Promise.all([...listeners.values()].map((listener) => listener.close({ graceMs: 100 })));
+      await network.close();
+    },
   };
 }
 
@@ -87,7 +91,7 @@ async function listen(network: Network, name: string, learn: (cell: string, disp
       results: batch === undefined ? [] : await inbox.take(batch, { sender: "control", recipient: name }),
     }),
   });
-  return (await network.listen("http://127.0.0.1:0", runtime.endpoint())).address;
+  return network.listen("http://127.0.0.1:0", runtime.endpoint());
 }
 
 /** From the answer to a change of the user to all its cells, one change after the other. The first, which opens 500 sessions, apart. */
