@@ -1,5 +1,5 @@
 // Writes what is generated: gen/ from proto/ and third_party/proto/, METRICS.md from the definitions of
-// packages/telemetry, what the buf plugin answers from its rules; formats proto/. Works with no network.
+// packages/telemetry; formats proto/. Works with no network.
 //   node tools/generate.mjs           writes only files that differ, and removes those that nothing generates any more
 //   node tools/generate.mjs --check   writes nothing of the tree, prints the names of stale files, exits 1 if there are
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,8 +7,6 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { runCommandOrThrow } from "./run-command.mjs";
-
-const PLUGIN = "tools/buf-plugin";
 
 /** What in gen/ is written by hand. */
 const HAND_WRITTEN = new Set(["package.json", "README.md"]);
@@ -59,7 +57,6 @@ async function withGenerated(root, use) {
       listFiles(folder, "gen").map((file) => /** @type {const} */ ([file, readFileSync(join(folder, file))])),
     );
     wanted.set("METRICS.md", Buffer.from(formatMetrics(await readMetricDefinitions(root))));
-    for (const [file, answer] of Object.entries(await readPluginAnswers(root))) wanted.set(file, Buffer.from(answer));
     return use(wanted);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -87,19 +84,6 @@ async function readMetricDefinitions(root) {
   await runCommandOrThrow(["tsc", "-b", "packages/telemetry"], { root });
   const module = await import(pathToFileURL(join(root, "packages/telemetry/dist/index.js")).href);
   return module.METRIC_DEFINITIONS;
-}
-
-/**
- * What the buf plugin answers whatever is checked, by the file that it is kept in.
- * @param {string} root
- * @returns {Promise<Record<string, Uint8Array>>}
- */
-async function readPluginAnswers(root) {
-  if (!existsSync(join(root, PLUGIN))) return {};
-  await runCommandOrThrow(["tsc", "-b", PLUGIN], { root });
-  const module = await import(pathToFileURL(join(root, PLUGIN, "dist/answers.js")).href);
-  const answers = /** @type {Record<string, Uint8Array>} */ (module.formatAnswers());
-  return Object.fromEntries(Object.entries(answers).map(([file, answer]) => [`${PLUGIN}/answers/${file}`, answer]));
 }
 
 /**

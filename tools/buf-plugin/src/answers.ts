@@ -1,7 +1,7 @@
 import { writeCategories, writeRules, writeSpec } from "./protocol.js";
 import { CATEGORY, RULES } from "./rules.js";
 
-/** What the plugin answers whatever is checked: the files of answers/, which `npm run generate` writes. */
+/** What the plugin answers whatever is checked: the files of answers/, which write-answers.js writes. */
 export function formatAnswers(): Readonly<Record<string, Uint8Array>> {
   return {
     "spec.binpb": writeSpec(),

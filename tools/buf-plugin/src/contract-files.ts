@@ -7,7 +7,7 @@ import {
   type DescMessage,
   type DescService,
 } from "@bufbuild/protobuf";
-import { type FileDescriptorProto, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { type FileDescriptorProto, FileDescriptorSetSchema, type SourceCodeInfo } from "@bufbuild/protobuf/wkt";
 import type { ContractFile } from "./protocol.js";
 
 /** What a set of files declares, imports left out, each by its full name. */
@@ -17,6 +17,8 @@ export interface Contract {
   readonly enums: ReadonlyMap<string, DescEnum>;
   readonly services: ReadonlyMap<string, DescService>;
   readonly extensions: ReadonlyMap<string, DescExtension>;
+  /** Comments and places of a file, read when they are asked for. */
+  readonly sourceInfoOf: (file: string) => SourceCodeInfo | undefined;
 }
 
 /** Links files with each other. @throws Error when an import is not among them. */
@@ -29,8 +31,9 @@ export function readContract(files: readonly ContractFile[]): Contract {
     enums: new Map<string, DescEnum>(),
     services: new Map<string, DescService>(),
     extensions: new Map<string, DescExtension>(),
+    sourceInfoOf: (name: string) => files.find(({ proto }) => proto.name === name)?.readSourceInfo(),
   };
-  for (const { proto, isImport } of files) {
+  for (const { proto, isImport } of [...files].sort((a, b) => a.proto.name.localeCompare(b.proto.name, "en"))) {
     const file = registry.getFile(proto.name);
     if (isImport || file === undefined) continue;
     contract.files.set(file.proto.name, file);

@@ -6,12 +6,12 @@ import { PROCEDURES, readCheckRequest, writeCheckResponse, writeFailure } from "
 async function main(): Promise<void> {
   const [procedure] = process.argv.slice(2);
   if (procedure !== PROCEDURES.check) throw new Error(`there is no procedure ${procedure ?? "without a name"}`);
-  process.stdout.write(answer(await buffer(process.stdin)));
+  process.stdout.write(await answer(await buffer(process.stdin)));
 }
 
-function answer(request: Uint8Array): Uint8Array {
+async function answer(request: Uint8Array): Promise<Uint8Array> {
   try {
-    return writeCheckResponse(check(readCheckRequest(request)));
+    return writeCheckResponse(await check(readCheckRequest(request)));
   } catch (error) {
     return writeFailure(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }

@@ -1,6 +1,11 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { type FileDescriptorProto, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import {
+  type FileDescriptorProto,
+  FileDescriptorProtoSchema,
+  type SourceCodeInfo,
+  SourceCodeInfoSchema,
+} from "@bufbuild/protobuf/wkt";
 import type { CATEGORY, Rule } from "./rules.js";
 
 // The parts of pluginrpc 1 and of buf.plugin.check.v1 that are used, by field number: a request is {1: Any}, a
@@ -17,7 +22,10 @@ export const PROCEDURES = {
 
 /** One file of what is to be checked. */
 export interface ContractFile {
+  /** Without its source info, which is most of it and rarely asked for. */
   readonly proto: FileDescriptorProto;
+  /** Comments and places, by a look at them only. */
+  readonly readSourceInfo: () => SourceCodeInfo | undefined;
   /** Of another module: looked at, never judged. */
   readonly isImport: boolean;
 }
@@ -53,8 +61,9 @@ export function readCheckRequest(bytes: Uint8Array): CheckRequest {
   const envelope = readFields(bytes).get(1)?.[0];
   const content = envelope === undefined ? undefined : readFields(envelope).get(2)?.[0];
   const fields = readFields(content ?? new Uint8Array());
-  for (const file of fields.get(1) ?? []) files.push(readFile(file));
-  for (const file of fields.get(2) ?? []) againstFiles.push(readFile(file));
+  const known = new Map<string, FileDescriptorProto>();
+  for (const file of fields.get(1) ?? []) files.push(readFile(file, known));
+  for (const file of fields.get(2) ?? []) againstFiles.push(readFile(file, known));
   for (const id of fields.get(4) ?? []) ruleIds.add(new TextDecoder().decode(id));
   return { files, againstFiles, ruleIds };
 }
@@ -123,10 +132,37 @@ function writeLocation(writer: BinaryWriter, { file, path }: Location): void {
   writer.join();
 }
 
-function readFile(bytes: Uint8Array): ContractFile {
+/** @param known By their bytes, files that were read: what is the same in both contracts is read once. */
+function readFile(bytes: Uint8Array, known: Map<string, FileDescriptorProto>): ContractFile {
   const fields = readFields(bytes);
-  const proto = fromBinary(FileDescriptorProtoSchema, fields.get(1)?.[0] ?? new Uint8Array());
-  return { proto, isImport: (fields.get(2)?.[0]?.[0] ?? 0) === 1 };
+  const [rest, info] = splitSourceInfo(fields.get(1)?.[0] ?? new Uint8Array());
+  const key = rest.toString("latin1");
+  const proto = known.get(key) ?? fromBinary(FileDescriptorProtoSchema, rest);
+  known.set(key, proto);
+  return {
+    proto,
+    readSourceInfo: () => (info === undefined ? undefined : fromBinary(SourceCodeInfoSchema, info)),
+    isImport: (fields.get(2)?.[0]?.[0] ?? 0) === 1,
+  };
+}
+
+/** A file descriptor in two: all of it but its source info, and that. */
+function splitSourceInfo(file: Uint8Array): [rest: Buffer, info: Uint8Array | undefined] {
+  const SOURCE_INFO = 9;
+  const rest: Uint8Array[] = [];
+  let info: Uint8Array | undefined;
+  const reader = new BinaryReader(file);
+  while (reader.pos < reader.len) {
+    const start = reader.pos;
+    const [number, wireType] = reader.tag();
+    if (number === SOURCE_INFO && wireType === WireType.LengthDelimited) {
+      info = reader.bytes();
+    } else {
+      reader.skip(wireType, number);
+      rest.push(file.subarray(start, reader.pos));
+    }
+  }
+  return [Buffer.concat(rest), info];
 }
 
 /** The fields of a message by number: the bytes of strings and messages; of a boolean one byte. */

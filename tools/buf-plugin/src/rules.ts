@@ -19,7 +19,7 @@ export const RULES = [
   lint("RPC_ABSENT_RESPONSE", "Checks that absent_if_unmapped is used only where a response can say absent."),
   lint("RPC_NO_REQUEST_STREAM", "Checks that no method streams requests between silos."),
   lint("RPC_HTTP_ORGANIZATION", "Checks that public routes of cell methods carry the organization."),
-  lint("NAME_NO_REGION", "Checks that new names do not say region."), // TODO(cells)
+  lint("NAME_NO_REGION", "Checks that new names do not say region."),
   lint("OUTBOX_STATES_POLICY", "Checks that outbox categories state a unique number, their sender and their scope."),
   breaking("RPC_NO_DELETE_UNLESS_DEPRECATED", "Checks that rpcs are not deleted unless they were deprecated."),
   breaking("RPC_NO_RETYPE", "Checks that rpcs keep their request, their response and whether they stream."),

@@ -10,7 +10,7 @@ import {
 } from "@cellway/gen/cellway/contract/v1/options";
 import { DEFAULT_TIMEOUT_MS } from "@cellway/rpc/contract";
 import { breaks, type Finding } from "../finding.js";
-import { common, type Pair } from "./pair.js";
+import { common, hasSameOptions, type Pair } from "./pair.js";
 
 const BESIDE =
   "1. add a method beside it, and move callers to it in the next release; 2. deprecate this one, and remove it when no live release calls it";
@@ -46,7 +46,7 @@ function removed(was: DescMethod, is: DescService | undefined, files: Pair["now"
     breaks("RPC_NO_DELETE_UNLESS_DEPRECATED", {
       at: is ?? files.get(was.parent.file.proto.name),
       was,
-      what: `${nameOf(was)} is gone, and was not deprecated`,
+      what: `${was.parent.typeName}.${was.name} is gone, and was not deprecated`,
       direction: "old caller → new server",
       effect: "callers of the release before get UNIMPLEMENTED",
       safely:
@@ -56,7 +56,7 @@ function removed(was: DescMethod, is: DescService | undefined, files: Pair["now"
 }
 
 function compareServices(was: DescService, is: DescService): Finding[] {
-  if (!hasOption(was, serviceOption)) return [];
+  if (hasSameOptions(was, is) || !hasOption(was, serviceOption)) return [];
   const before = getOption(was, serviceOption);
   const after = getOption(is, serviceOption);
   const findings: Finding[] = [];
@@ -134,6 +134,7 @@ function compareIdempotency(was: DescMethod, is: DescMethod): Finding[] {
 }
 
 function comparePolicies(was: DescMethod, is: DescMethod): Finding[] {
+  if (hasSameOptions(was, is)) return [];
   const before = getOption(was, methodOption);
   const after = getOption(is, methodOption);
   const findings: Finding[] = [];

@@ -6,7 +6,7 @@ import {
   SiloMode,
 } from "@cellway/gen/cellway/contract/v1/options";
 import { breaks, type Finding } from "../finding.js";
-import { common, type Pair } from "./pair.js";
+import { common, hasSameOptions, type Pair } from "./pair.js";
 
 const BESIDE =
   "1. add a message with a category of its own, and a receiver for it; 2. in the next release send it in place of this one, deprecate this one, and remove it when no live release sends it and no row of it waits (`cellway outbox status`)";
@@ -15,7 +15,7 @@ const BESIDE =
 export function compareOutboxes({ old, now }: Pair): Finding[] {
   const findings: Finding[] = [];
   for (const { was, is } of common(old.messages, now.messages)) {
-    if (hasOption(was, outboxOption)) findings.push(...compareOptions(was, is));
+    if (hasOption(was, outboxOption) && !hasSameOptions(was, is)) findings.push(...compareOptions(was, is));
   }
   const owners = new Map<number, DescMessage>();
   for (const message of old.messages.values()) {

@@ -8,7 +8,7 @@ import { breaks, type Finding } from "../finding.js";
 import { tightenings } from "../validation/compare.js";
 import { IGNORES, partsOf } from "../validation/parts.js";
 import { needsValue } from "../validation/required.js";
-import { common, type Pair } from "./pair.js";
+import { common, hasSameOptions, type Pair } from "./pair.js";
 
 const REFUSED =
   "what callers of the release before send without it is refused: INVALID_ARGUMENT, or parked in an outbox";
@@ -39,6 +39,7 @@ function added(is: DescField, was: DescMessage): Finding[] {
 }
 
 function compareRules(was: DescField, is: DescField): Finding[] {
+  if (hasSameOptions(was, is) && hasSameOptions(was.parent, is.parent)) return [];
   const findings: Finding[] = [];
   if (demands(is) && !demands(was)) findings.push(required({ at: is, was, what: `${nameOf(is)} became required` }));
   const found = tightenings(was, is);
@@ -61,6 +62,7 @@ function compareOneofs(was: DescMessage, is: DescOneof): Finding[] {
 }
 
 function compareMessages(was: DescMessage, is: DescMessage): Finding[] {
+  if (hasSameOptions(was, is)) return [];
   const before = getOption(was, messageRules);
   const after = getOption(is, messageRules);
   const known = new Set([...before.cel.map(({ expression }) => expression), ...before.celExpression]);

@@ -43,8 +43,9 @@ function lintMethod(method: DescMethod): Finding[] {
     const message = `${name} does not state its idempotency_level, by which callers know whether they may repeat it: NO_SIDE_EFFECTS, IDEMPOTENT or IDEMPOTENCY_UNKNOWN.`;
     findings.push({ ruleId: "RPC_STATES_IDEMPOTENCY", message, at: method });
   }
-  if (getOption(method, methodOption).allowedCallers.length === 0) {
-    const message = `${name} does not state who may call it: allowed_callers: [CALLER_CONTROL], [CALLER_CELL], or both.`;
+  const { allowedCallers, localOnly } = getOption(method, methodOption);
+  if (allowedCallers.length === 0 && !localOnly) {
+    const message = `${name} does not state who may call it: allowed_callers: [CALLER_CONTROL], [CALLER_CELL] or both, or local_only: true.`;
     findings.push({ ruleId: "RPC_STATES_CALLERS", message, at: method });
   }
   return findings;

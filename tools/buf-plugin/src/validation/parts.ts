@@ -1,4 +1,4 @@
-import { type DescField, getOption, type Message } from "@bufbuild/protobuf";
+import { type DescField, getOption, hasOption, type Message } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import type { Duration, FieldMask } from "@bufbuild/protobuf/wkt";
 import {
@@ -31,27 +31,49 @@ export interface Parts {
   readonly isRequired: boolean;
   readonly ignores: (typeof IGNORES)[keyof typeof IGNORES];
   /** By what is measured: `value`, `len`, `bytes`, `items`, `pairs`, `within`. */
-  readonly ranges: Map<string, Range>;
+  readonly ranges: ReadonlyMap<string, Range>;
   /** From `in` and `const`; undefined for everything. */
   readonly allowed: ReadonlySet<string> | undefined;
   /** From `not_in`. */
   readonly refused: ReadonlySet<string>;
   /** Rules that hold or do not: `unique`, `defined_only` … */
-  readonly flags: Set<string>;
+  readonly flags: ReadonlySet<string>;
   /** Rules of which nobody can say which is stricter: patterns, prefixes, formats, and what is not known here. */
-  readonly exact: Map<string, string>;
+  readonly exact: ReadonlyMap<string, string>;
   /** CEL expressions. */
   readonly cel: ReadonlySet<string>;
   /** The rules of what a list or a map holds: `items`, `keys`, `values`. */
-  readonly inner: Map<string, Parts>;
+  readonly inner: ReadonlyMap<string, Parts>;
 }
+
+const known = new WeakMap<DescField, Parts>();
 
 /** The rules of a field, taken apart. */
 export function partsOf(field: DescField): Parts {
+  const parts = known.get(field) ?? readParts(field);
+  known.set(field, parts);
+  return parts;
+}
+
+function readParts(field: DescField): Parts {
+  if (!hasOption(field, fieldRules) && !hasOption(field.parent, messageRules)) return NO_RULES;
   const isOneOfSeveral = getOption(field.parent, messageRules).oneof.some(({ fields }) => fields.includes(field.name));
   const parts = takeApart(getOption(field, fieldRules));
   return isOneOfSeveral && parts.ignores === IGNORES.never ? { ...parts, ignores: IGNORES.zero } : parts;
 }
+
+/** The rules of a field that has none. */
+const NO_RULES: Parts = {
+  isRequired: false,
+  ignores: IGNORES.never,
+  ranges: new Map(),
+  allowed: undefined,
+  refused: new Set(),
+  flags: new Set(),
+  exact: new Map(),
+  cel: new Set(),
+  inner: new Map(),
+};
 
 function takeApart(rules: FieldRules): Parts {
   const { required, ignore, cel, celExpression, type } = rules;
@@ -134,7 +156,10 @@ function toWhole(value: unknown): bigint {
 const SETS = new Set(["in", "not_in", "const"]);
 const NOTES = new Set(["example"]);
 
-function addOther(parts: Pick<Parts, "flags" | "exact" | "inner">, { kind, name, value }: Rule): void {
+function addOther(
+  parts: { flags: Set<string>; exact: Map<string, string>; inner: Map<string, Parts> },
+  { kind, name, value }: Rule,
+): void {
   if (NOTES.has(name) || (SETS.has(name) && !(kind === "field_mask" && name === "const"))) return;
   if (name === "items" || name === "keys" || name === "values") {
     parts.inner.set(name, takeApart((value as ReflectMessage).message as FieldRules));
