@@ -3,6 +3,7 @@ import type { CommandContext } from "./context.js";
 import { describeError, EXIT_OK, EXIT_USAGE, exitCodeOf } from "./errors.js";
 import { withFleet } from "./fleet-option.js";
 import { addOutbox } from "./program-outbox.js";
+import { addReleases } from "./program-release.js";
 import { DEFAULT_DATA_DIR, formatSettings } from "./settings.js";
 import { SILO_KINDS } from "./silo-kinds.js";
 import { VERSION } from "./version.js";
@@ -49,6 +50,7 @@ function createProgram(ctx: CommandContext, finish: Finish): Command {
   addCells(program, ctx, finish);
   addOutbox(program, ctx, finish);
   addKeys(program, ctx, finish);
+  addReleases(program, ctx, finish);
   return program;
 }
 
