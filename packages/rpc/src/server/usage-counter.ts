@@ -1,7 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
-import type { Metrics, UsageLog, UsedBy } from "@cellway/telemetry";
+import type { BoundCounter, Metrics, UsageLog, UsedBy } from "@cellway/telemetry";
 import type { Interceptor } from "@connectrpc/connect";
-import { deprecationsOf, type MethodDeprecations } from "../deprecations.js";
+import { deprecationsOf } from "../deprecations.js";
 import type { VerifiedCaller } from "../signing/verifier.js";
 import { kCaller } from "./endpoint.js";
 
@@ -18,18 +18,30 @@ const UNKNOWN = "unknown";
  * Only calls over the network come here. Code that calls inside its process is compiled together with what it calls.
  */
 export function createUsageCounter({ usage, metrics }: { usage: UsageLog; metrics: Metrics }): Interceptor {
-  const noteAll = (names: ReadonlySet<string>, kind: "METHOD" | "FIELD", by: UsedBy) => {
-    for (const subject of names) {
-      usage.note(kind, subject, by);
-      metrics.count("cellway_rpc_deprecated_uses_total", { kind: kind.toLowerCase(), subject, caller: by.caller });
+  // By subject and caller: both are names that the fleet gives out.
+  const counters = new Map<string, BoundCounter>();
+  const note = (kind: "METHOD" | "FIELD", subject: string, by: UsedBy) => {
+    usage.note(kind, subject, by);
+    const key = `${kind} ${subject} ${by.caller}`;
+    let counter = counters.get(key);
+    if (counter === undefined) {
+      const labels = { kind: kind.toLowerCase(), subject, caller: by.caller };
+      counter = metrics.counter("cellway_rpc_deprecated_uses_total", labels);
+      counters.set(key, counter);
     }
+    counter.add();
   };
   return (next) => (req) => {
     const deprecations = deprecationsOf(req.method);
     if (deprecations === undefined) return next(req);
     const by = readUser(req.header, req.contextValues.get(kCaller));
-    if (deprecations.method !== undefined) noteAll(new Set([deprecations.method.subject]), "METHOD", by);
-    const noteFields = (message: object) => noteAll(usedFields(deprecations, message), "FIELD", by);
+    if (deprecations.method !== undefined) note("METHOD", deprecations.method.subject, by);
+    if (deprecations.fields.length === 0) return next(req);
+    const noteFields = (message: object) => {
+      const names = new Set<string>();
+      deprecations.collectUsed(message, names);
+      for (const name of names) note("FIELD", name, by);
+    };
     if (req.stream) return next({ ...req, message: passNoted(req.message, noteFields) });
     noteFields(req.message);
     return next(req);
@@ -42,12 +54,6 @@ export function declareUsages(methods: readonly DescMethod[], usage: UsageLog): 
     const { method: own, fields = [] } = deprecationsOf(method) ?? {};
     for (const { kind, subject } of own === undefined ? fields : [own, ...fields]) usage.declare(kind, subject);
   }
-}
-
-function usedFields(deprecations: MethodDeprecations, message: object): ReadonlySet<string> {
-  const names = new Set<string>();
-  if (deprecations.fields.length > 0) deprecations.collectUsed(message, names);
-  return names;
 }
 
 function readUser(header: Headers, caller: VerifiedCaller | undefined): UsedBy {
