@@ -1,6 +1,6 @@
 import { type DescMessage, fromJson, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
 import { expect, test } from "@jest/globals";
-import { deprecatedSubjectsOf, deprecationsOf } from "./deprecations.js";
+import { deprecatedResponseFieldsOf, deprecatedSubjectsOf, deprecationsOf } from "./deprecations.js";
 import { createTestFile, need } from "./test-support.js";
 
 const OLD: JsonObject = { options: { deprecated: true } };
@@ -80,6 +80,10 @@ test("every deprecated method and every deprecated field that a request can set 
     "METHOD items.Part",
     "METHOD past.Get",
   ]);
+});
+
+test("the deprecated fields of responses are found by themselves", () => {
+  expect([...deprecatedResponseFieldsOf([need(FILE.getService("test.Items"))])]).toEqual(["test.Answer.old"]);
 });
 
 test("of a method of which nothing is deprecated there is nothing to look at", () => {

@@ -43,6 +43,18 @@ export function deprecatedSubjectsOf(services: Iterable<DescService>): CountedSu
   return [...subjects.values()];
 }
 
+/** The deprecated fields that these services can answer with, by full name. Who reads them is seen by nobody. */
+export function deprecatedResponseFieldsOf(services: Iterable<DescService>): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const service of services) {
+    for (const { output } of service.methods) {
+      for (const { deprecated } of planMessages(output).values())
+        for (const field of deprecated) names.add(nameOf(field));
+    }
+  }
+  return names;
+}
+
 function readDeprecations(method: DescMethod): MethodDeprecations | undefined {
   const isDeprecated = method.deprecated || method.parent.deprecated;
   const plans = planMessages(method.input);

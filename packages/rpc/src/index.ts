@@ -9,7 +9,7 @@ export {
   withViewer,
 } from "./context.js";
 export { ContractError, type MethodPolicy, methodPolicyOf, type ServicePolicy, servicePolicyOf } from "./contract.js";
-export { deprecatedSubjectsOf } from "./deprecations.js";
+export { deprecatedResponseFieldsOf, deprecatedSubjectsOf } from "./deprecations.js";
 export {
   createRpcError,
   ERROR_DOMAIN,
