@@ -1,12 +1,14 @@
 import { type AppliedMigration, type MigrationSet, migrate, readMigrations } from "@cellway/database";
+import { fleetMigrations } from "@cellway/fleet";
 import { outboxMigrations } from "@cellway/outbox";
 import { isLocalTo, type Silo } from "@cellway/silo";
 import { tombstoneMigrations } from "@cellway/tombstones";
 import type { ServiceModule } from "./module.js";
 
-/** The migrations of modules, in the order of the modules, after those of their sides' outboxes and tombstones. */
+/** The migrations of modules, in the order of the modules, after those that each side has by itself. */
 export async function migrationSetsOf(modules: readonly ServiceModule[]): Promise<MigrationSet[]> {
   const sides = [...new Set(modules.map((module) => module.localMode))];
+  const fleet = await Promise.all(sides.map(fleetMigrations));
   const outboxes = await Promise.all(sides.map(outboxMigrations));
   const tombstones = await Promise.all(sides.map(tombstoneMigrations));
   const services = await Promise.all(
@@ -16,7 +18,7 @@ export async function migrationSetsOf(modules: readonly ServiceModule[]): Promis
       migrations: await readMigrations(module.migrations),
     })),
   );
-  return [...outboxes, ...tombstones, ...services];
+  return [...fleet, ...outboxes, ...tombstones, ...services];
 }
 
 /**
