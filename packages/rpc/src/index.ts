@@ -1,3 +1,4 @@
+export type { RpcCaller } from "./client/callers.js";
 export {
   type CallContext,
   currentCall,
@@ -34,8 +35,9 @@ export { type CapturedRequest, createMemoryNetwork, type MemoryNetwork } from ".
 export type { Network, NetworkListener } from "./network/network.js";
 export { cutPage, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, type PageRequest, readPage } from "./paging.js";
 export type { CellResolver, Destination } from "./resolver.js";
-export { createRpcRuntime, type ReflectionAccess, type RpcRuntime, type RpcRuntimeOptions } from "./runtime.js";
+export { createRpcRuntime, type RpcRuntime, type RpcRuntimeOptions } from "./runtime.js";
 export { SILO_HEADER } from "./server/interceptors.js";
+export type { ReflectionAccess } from "./server/silo-endpoint.js";
 export { createMethodSwitch, DEFAULT_LIMITS, type MethodSwitch, type RpcLimits } from "./settings.js";
 export {
   createCellKeyRing,
