@@ -22,7 +22,7 @@ import { methodPolicyOf } from "../contract.js";
 import { createRpcError, errorMetadataOf, isUnsent, markUnsent, reasonOf } from "../errors.js";
 import { CALLER_SERVICE_HEADER, CALLER_VERSION_HEADER, CONTRACT_HEADER } from "../headers.js";
 import type { HeaderInit, Network } from "../network/network.js";
-import { createPathMissingError } from "../peers/errors.js";
+import { createPathMissingError, isPathMissing } from "../peers/errors.js";
 import { assertEnabled, SILO_HEADER } from "../server/interceptors.js";
 import type { MethodSwitch, RpcLimits } from "../settings.js";
 import { VIEWER_HEADER } from "../signing/verifier.js";
@@ -135,7 +135,7 @@ function createPoster(options: RemoteTransportOptions): UnaryFn {
     });
     const contract = textOf(reply.header[CONTRACT_HEADER]);
     options.contracts.note(destination?.silo ?? "", contract, reply.header[SILO_HEADER] !== undefined);
-    if (reply.status === 404) throw createPathMissingError(contract);
+    if (isPathMissing(reply.status, textOf(reply.header["content-type"]))) throw createPathMissingError(contract);
     return decodeReply(codec, req.method, reply, messageMaxBytes);
   };
 }
@@ -164,7 +164,7 @@ function createStreamTransport(options: RemoteTransportOptions, interceptors: In
       onResponse(silo, { status, header }) {
         const contract = header.get(CONTRACT_HEADER) ?? undefined;
         options.contracts.note(silo, contract, header.has(SILO_HEADER));
-        if (status === 404) throw createPathMissingError(contract);
+        if (isPathMissing(status, header.get("content-type"))) throw createPathMissingError(contract);
       },
     }),
     useBinaryFormat: options.useBinaryFormat ?? true,

@@ -4,8 +4,13 @@ import { type ContractIdentity, UNKNOWN_VERSION } from "../headers.js";
 
 const missingPaths = new WeakMap<object, string | undefined>();
 
+/** Whether an answer says that there is no such path. A NOT_FOUND of a method is a 404 too, but tells what in JSON. */
+export function isPathMissing(status: number, contentType: string | null | undefined): boolean {
+  return status === 404 && contentType?.startsWith("application/json") !== true;
+}
+
 /**
- * The error for an HTTP 404: the silo's listener, or something on the way, knows no such path.
+ * The error for an answer that is {@link isPathMissing}, from the silo's listener or from something on the way.
  *
  * @param contract - the contract header of the answer, if it had one.
  */

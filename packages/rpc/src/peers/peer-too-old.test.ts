@@ -210,6 +210,15 @@ describe("a peer that does not say what it serves", () => {
   });
 });
 
+test("what a method itself does not find is NOT_FOUND, and no sign of an old peer", async () => {
+  const { client, metrics } = await start("memory");
+  for (let call = 0; call < 3; call += 1) {
+    const error = await failure(client.get({ cell: "us1", text: "gone" }));
+    expect([error.code, reasonOf(error)]).toEqual([Code.NotFound, "NOTHING_HERE"]);
+  }
+  expect(await metrics.value("cellway_rpc_client_peer_too_old_total", { ...FIND, method: "local.Get" })).toBe(0);
+});
+
 test("a 404 from something on the way, while the silo has the method, is not taken for an old peer", async () => {
   const { client, cell, runtime, metrics } = await start("memory");
   cell("us1").processes = [next()];

@@ -1,8 +1,9 @@
 import type { DescService, JsonObject } from "@bufbuild/protobuf";
 import { createCellSilo, createControlSilo } from "@cellway/silo";
 import { createLogger, createMetrics } from "@cellway/telemetry";
-import type { CallOptions, HandlerContext } from "@connectrpc/connect";
+import { type CallOptions, Code, type HandlerContext } from "@connectrpc/connect";
 import type { UniversalHandlerFn } from "@connectrpc/connect/protocol";
+import { createRpcError } from "../errors.js";
 import { CONTRACT_HEADER } from "../headers.js";
 import { createHttpNetwork } from "../network/http-network.js";
 import { createMemoryNetwork } from "../network/memory-network.js";
@@ -76,6 +77,7 @@ export function createProcess(cell: string, contract: DescService, version: stri
     controlAddress: "http://control.test:1",
   });
   const answer = (request: Item, { requestHeader }: HandlerContext) => {
+    if (request.text === "gone") throw createRpcError(Code.NotFound, "NOTHING_HERE", "nothing here");
     const caller = `${requestHeader.get("x-cellway-caller-service")} ${requestHeader.get("x-cellway-caller-version")}`;
     return { cell: caller, text: `${version} for ${request.cell}` };
   };
