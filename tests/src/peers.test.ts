@@ -74,12 +74,17 @@ describe.each(["memory", "sockets"] as const)(
     });
 
     test.each([
-      ["of control to a cell", "control", "organization.BatchGetOrganizations", "us1", () => askCell("us1")],
-      ["of a cell to control", "us1", "directory.ListCells", "control", askControl],
-      ["of a cell for a stream of control", "us1", "route_feed.WatchRoutes", "control", watchControl],
+      {
+        method: "organization.BatchGetOrganizations",
+        caller: "control",
+        destination: "us1",
+        call: () => askCell("us1"),
+      },
+      { method: "directory.ListCells", caller: "us1", destination: "control", call: askControl },
+      { method: "route_feed.WatchRoutes", caller: "us1", destination: "control", call: watchControl },
     ])(
-      "a call %s is refused as PEER_TOO_OLD at once, counted and logged once",
-      async (_what, caller, method, destination, call) => {
+      "a call of $method is refused as PEER_TOO_OLD at once, counted and logged once",
+      async ({ caller, method, destination, call }) => {
         const silo = fleet.cell(caller);
         const error = await failure(call());
         expect([error.code, reasonOf(error)]).toEqual([Code.Unimplemented, "PEER_TOO_OLD"]);
