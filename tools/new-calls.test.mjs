@@ -1,13 +1,13 @@
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "@jest/globals";
-import { findNews, readImage } from "./new-calls/contract.mjs";
 import { scanSource } from "./new-calls/scan.mjs";
 import { findNewCalls, formatFinding } from "./new-calls.mjs";
+import { runCommand } from "./run-command.mjs";
 import { withTree } from "./test-tree.mjs";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 const UPDATE = {
   service: "OrganizationService",
@@ -245,35 +245,26 @@ test("a finding says where, what, which releases lack it, and both ways out", ()
   );
 });
 
-test("a method and a request's field are new when one of the releases lacks them", () => {
-  const file = join(dirname(fileURLToPath(import.meta.url)), "../proto/releases/0.1.0.binpb");
-  const image = readFileSync(file);
-  const older = fromBinary(FileDescriptorSetSchema, image);
-  const organization = older.file.find(({ name }) => name === "cellway/organization/v1/organization.proto");
-  const outbox = older.file.find(({ name }) => name === "cellway/outbox/v1/outbox.proto");
-  const service = organization?.service[0];
-  const batch = outbox?.messageType.find(({ name }) => name === "MessageBatch");
-  if (service === undefined || batch === undefined) throw new Error("the release is not what this test knows");
-  service.method = service.method.filter(({ name }) => name !== "ListTeams");
-  batch.field = batch.field.filter(({ name }) => name !== "budget_ms");
-  const releases = new Map([
-    ["0.1.0", readImage(image)],
-    ["0.0.9", readImage(toBinary(FileDescriptorSetSchema, older))],
-  ]);
-  const news = findNews(readImage(image), releases);
-  expect(news.methods).toEqual([
-    { service: "OrganizationService", localName: "listTeams", localMode: "CELL", lacking: ["0.0.9"] },
-  ]);
-  expect(news.fields).toEqual([
-    {
-      name: "budget_ms",
-      localName: "budgetMs",
-      message: "MessageBatch",
-      lacking: ["0.0.9"],
-      methods: [
-        { service: "ControlInboxService", localName: "deliverToControl", localMode: "CONTROL" },
-        { service: "CellInboxService", localName: "deliverToCell", localMode: "CELL" },
-      ],
-    },
-  ]);
+test("run over a tree, it fails for what was added to the contract and is called in the same change", async () => {
+  await withTree({ "services/control/directory/src/a.ts": "" }, async (folder) => {
+    for (const name of ["buf.yaml", "proto", "third_party"])
+      cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+    symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+    const run = () => runCommand(["node", join(ROOT, "tools/new-calls.mjs"), folder], { root: folder });
+    expect(await run()).toMatchObject({ code: 0, output: expect.stringContaining("none is used.") });
+    const contract = join(folder, "proto/cellway/organization/v1/organization.proto");
+    const added = "  rpc Archive(GetOrganizationRequest) returns (GetOrganizationResponse) {}\n";
+    writeFileSync(contract, readFileSync(contract, "utf8").replace(/^service OrganizationService \{\n/m, `$&${added}`));
+    writeFileSync(
+      join(folder, "services/control/directory/src/a.ts"),
+      `${IMPORTS}rpc.client(OrganizationService).archive({});\n`,
+    );
+    const { code, output } = await run();
+    expect([code, output]).toEqual([
+      1,
+      expect.stringContaining(
+        "services/control/directory/src/a.ts:3: calls OrganizationService.archive, which release 0.1.0",
+      ),
+    ]);
+  });
 });

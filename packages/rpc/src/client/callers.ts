@@ -10,7 +10,7 @@ import { type Client, Code, ConnectError, createClient } from "@connectrpc/conne
 import { currentCall } from "../context.js";
 import { methodPolicyOf } from "../contract.js";
 import { fieldNumbersOf } from "../peers/contract-index.js";
-import { type CellResolver, resolveDestination } from "../resolver.js";
+import { assertKey, type CellResolver, resolveDestination } from "../resolver.js";
 import type { RpcLimits } from "../settings.js";
 import { endStreamsOnBreak } from "./breakable-streams.js";
 import type { DirectTransport } from "./direct-transport.js";
@@ -88,11 +88,12 @@ async function askSupport(
 ): Promise<boolean> {
   const policy = methodPolicyOf(method);
   const numbers = field === undefined ? [] : fieldNumbersOf(method, field);
-  if (options.isHere(method.parent)) return true;
-  const leftMs = (currentCall()?.deadlineAtMs ?? Number.POSITIVE_INFINITY) - Date.now();
   const message = isMessage(request, method.input)
     ? request
     : create(method.input, request as MessageInitShape<DescMessage> | undefined);
+  assertKey(policy, message);
+  if (options.isHere(method.parent)) return true;
+  const leftMs = (currentCall()?.deadlineAtMs ?? Number.POSITIVE_INFINITY) - Date.now();
   try {
     const resolution = await resolveDestination(policy, message, options);
     if ("unmapped" in resolution) return false;

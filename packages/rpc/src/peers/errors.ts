@@ -29,6 +29,9 @@ export function readPathMissing(error: unknown): { readonly contract: string | u
 /** UNIMPLEMENTED / PEER_TOO_OLD. */
 export function createTooOldError(method: string, silo: string, peer: ContractIdentity | undefined): ConnectError {
   const { version = UNKNOWN_VERSION, digest = "" } = peer ?? {};
-  const message = `${silo} runs release ${version}, which has no ${method} yet; ask peerSupports before calling it.`;
+  const message =
+    peer === undefined
+      ? `${silo} answers that it has no ${method}: it runs an older release, or something else is at its address.`
+      : `${silo} runs release ${version}, which has no ${method} yet; ask peerSupports before calling it.`;
   return createRpcError(Code.Unimplemented, "PEER_TOO_OLD", message, { metadata: { silo, method, version, digest } });
 }
