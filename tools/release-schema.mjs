@@ -5,6 +5,7 @@ import { writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readCurrentSchema } from "./migration-lint/used-schema.mjs";
+import { runCommandOrThrow } from "./run-command.mjs";
 
 const [version, folder] = process.argv.slice(2);
 if (version === undefined || !/^\d+\.\d+\.\d+$/.test(version)) {
@@ -14,5 +15,6 @@ if (version === undefined || !/^\d+\.\d+\.\d+$/.test(version)) {
   const root = resolve(folder ?? join(dirname(fileURLToPath(import.meta.url)), ".."));
   const file = `proto/releases/${version}.schema.json`;
   writeFileSync(join(root, file), `${JSON.stringify(await readCurrentSchema(root, version), null, 2)}\n`);
+  await runCommandOrThrow(["biome", "format", "--write", file], { root });
   console.log(`Wrote ${file}.`);
 }

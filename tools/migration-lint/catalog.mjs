@@ -6,6 +6,7 @@ import { droppedNames, findNodes, nameOf, wordsOf } from "./names.mjs";
  * What the migrations make, as far as their text says it.
  * @typedef {object} Catalog
  * @property {Map<string, Set<string>>} tables The columns of `schema.table`.
+ * @property {Map<string, string>} owners The migration that makes each table.
  * @property {Map<string, string>} functions Their bodies. Of overloaded ones the last.
  * @property {Set<string>} sequences
  * @property {Map<string, Set<string>>} callers Of each function the tables whose triggers call it.
@@ -18,16 +19,24 @@ import { droppedNames, findNodes, nameOf, wordsOf } from "./names.mjs";
  */
 export function readCatalog(files) {
   /** @type {Catalog} */
-  const catalog = { tables: new Map(), functions: new Map(), sequences: new Set(), callers: new Map(), calls: [] };
-  for (const { statements } of files) {
-    for (const { kind, node } of statements) READERS[kind]?.(catalog, node);
+  const catalog = {
+    tables: new Map(),
+    owners: new Map(),
+    functions: new Map(),
+    sequences: new Set(),
+    callers: new Map(),
+    calls: [],
+  };
+  for (const { file, statements } of files) {
+    for (const { kind, node } of statements) READERS[kind]?.(catalog, node, file);
   }
   return catalog;
 }
 
-/** @type {Record<string, (catalog: Catalog, node: Node) => void>} */
+/** @type {Record<string, (catalog: Catalog, node: Node, file: string) => void>} */
 const READERS = {
-  CreateStmt: ({ tables }, node) => {
+  CreateStmt: ({ tables, owners }, node, file) => {
+    owners.set(nameOf(node["relation"]), file);
     const columns = findNodes(node["tableElts"], "ColumnDef").map((column) => column["colname"]);
     tables.set(nameOf(node["relation"]), new Set(columns));
   },

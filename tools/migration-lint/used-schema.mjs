@@ -11,6 +11,7 @@ import { parseMigration, readMigrationFiles } from "./files.mjs";
 /** @typedef {import("./catalog.mjs").Catalog} Catalog */
 /** @typedef {import("./lint.mjs").UsedSchema} UsedSchema */
 /** @typedef {UsedSchema & {migrations: Record<string, string[]>}} ReleaseSchema */
+/** @typedef {{workspace: string, words: Set<string>}} Text */
 /** @typedef {{columns: {databaseName: string}[], schema?: string, tableName: string}} EntityMetadata */
 
 /** Where SQL is written by hand. */
@@ -36,8 +37,9 @@ export function readReleases(root) {
 /**
  * What the code of this tree uses, and the migrations that it brings. The tree is built.
  *
- * A column is used when an entity maps it, or when its name and its table's stand in one source file or in one SQL
- * function: raw SQL cannot use a column without naming both. Too much is found that way, never too little.
+ * A table is used when an entity maps it or anything names it. Of its columns those are used that an entity maps, that
+ * stand in a source of the service or package that owns the table, or in a source or SQL function that names the table:
+ * raw SQL cannot use a column without naming it. Too much is found that way rather than too little.
  * @param {string} root
  * @param {string} version
  * @returns {Promise<ReleaseSchema>}
@@ -48,13 +50,16 @@ export async function readCurrentSchema(root, version) {
   const texts = readTexts(root, catalog);
   const entities = await readEntities(root);
   /** @type {[string, string[]][]} */
-  const tables = [...catalog.tables].map(([table, columns]) => {
-    const mapped = entities.get(table);
-    const near = texts.filter((words) => words.has(baseName(table)));
-    const used = [...columns].filter((column) => mapped?.has(column) || near.some((words) => words.has(column)));
-    return [table, used.sort()];
+  const tables = [...catalog.tables].flatMap(([table, columns]) => {
+    const near = texts.filter(({ words }) => words.has(baseName(table)));
+    const mapped = entities.get(table) ?? new Set();
+    if (near.length === 0 && mapped.size === 0) return [];
+    const owner = workspaceOf(catalog.owners.get(table) ?? "");
+    const sources = [...near, ...texts.filter(({ workspace }) => workspace === owner)];
+    const used = [...columns].filter((column) => mapped.has(column) || sources.some(({ words }) => words.has(column)));
+    return [[table, used.sort()]];
   });
-  const used = new Map(tables.filter(([table, columns]) => columns.length > 0 || entities.has(table)));
+  const used = new Map(tables);
   const unknown = [...entities].flatMap(([table, columns]) =>
     [...columns].filter((column) => !used.get(table)?.includes(column)).map((column) => `${table}.${column}`),
   );
@@ -81,24 +86,35 @@ async function forEachSide(file) {
  * The words of each source file, of each SQL function with the tables that call it, and of each call of a helper.
  * @param {string} root
  * @param {Catalog} catalog
+ * @returns {Text[]}
  */
 function readTexts(root, catalog) {
   const sources = listFiles(root, "", [".ts"])
     .filter((file) => matchesAny(SOURCES, file) && !matchesAny(NO_SOURCES, file))
-    .map((file) => readFileSync(join(root, file), "utf8"));
+    .map((file) => ({ workspace: workspaceOf(file), text: readFileSync(join(root, file), "utf8") }));
   const functions = [...catalog.functions].map(([name, body]) =>
     [body, ...(catalog.callers.get(name) ?? [])].join("\n"),
   );
-  return [...sources, ...functions, ...catalog.calls].map((text) => new Set(text.match(/\w+/g)));
+  const others = [...functions, ...catalog.calls].map((text) => ({ workspace: "", text }));
+  return [...sources, ...others].map(({ workspace, text }) => ({ workspace, words: new Set(text.match(/\w+/g)) }));
+}
+
+/**
+ * `services/cell/organization` of a file in it.
+ * @param {string} file
+ */
+function workspaceOf(file) {
+  const parts = file.split("/");
+  return parts.slice(0, parts[0] === "services" ? 3 : 2).join("/");
 }
 
 /**
  * @param {string} name
  * @param {Catalog} catalog
- * @param {readonly Set<string>[]} texts
+ * @param {readonly Text[]} texts
  */
 function isNamed(name, catalog, texts) {
-  return catalog.callers.has(name) || texts.some((words) => words.has(baseName(name)));
+  return catalog.callers.has(name) || texts.some(({ words }) => words.has(baseName(name)));
 }
 
 /** @param {string} name */
