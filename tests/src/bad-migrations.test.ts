@@ -7,7 +7,7 @@ import { createEmptyDatabase } from "./lone-silo.js";
 import type { ReleaseSchema } from "./schema-catalog.js";
 import { migrateUnderWrites, type UnderWrites } from "./under-writes.js";
 
-const ROWS = 250;
+const ROWS = 150;
 const FIRST = "0001.expand.create-things.sql";
 /** `slow` makes work that goes once through a table last as it would with many rows: ten milliseconds each. */
 const SCHEMA = `
