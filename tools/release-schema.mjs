@@ -8,7 +8,7 @@ import { readCurrentSchema } from "./migration-lint/used-schema.mjs";
 import { runCommandOrThrow } from "./run-command.mjs";
 
 const [version, folder] = process.argv.slice(2);
-if (version === undefined || !/^\d+\.\d+\.\d+$/.test(version)) {
+if (version === undefined || !/^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/.test(version)) {
   console.log("usage: node tools/release-schema.mjs <version, such as 1.2.3> [root]");
   process.exitCode = 2;
 } else {

@@ -1,17 +1,39 @@
 import { createRegistry, type DescMethod, type DescMethodUnary, type DescService } from "@bufbuild/protobuf";
+import { AuditLogService } from "@cellway/gen/cellway/audit/v1/audit_log";
+import { UserIpService } from "@cellway/gen/cellway/audit/v1/user_ip";
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
+import { RouteFeedService } from "@cellway/gen/cellway/directory/v1/route_feed";
+import { CellFleetService, ControlFleetService } from "@cellway/gen/cellway/fleet/v1/fleet";
 import { IntegrationService } from "@cellway/gen/cellway/integration/v1/integration";
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
+import { CellOutboxService, ControlOutboxService } from "@cellway/gen/cellway/outbox/v1/operator";
+import { CellInboxService, ControlInboxService } from "@cellway/gen/cellway/outbox/v1/outbox";
+import { ReplicaService } from "@cellway/gen/cellway/replica/v1/replica";
 import { UserService } from "@cellway/gen/cellway/user/v1/user";
 import { servicePolicyOf } from "@cellway/rpc";
 import { UsageError } from "./errors.js";
 
-/** Every contract of the fleet. The command line calls these, and knows no others. */
+/** The contracts of the product. The command line calls these by name. */
 export const CONTRACTS: readonly DescService[] = [
   OrganizationService,
   UserService,
   IntegrationService,
   DirectoryService,
+];
+
+/** Everything that silos serve, what they serve each other and operators included: what of it is deprecated is counted. */
+export const SERVED_CONTRACTS: readonly DescService[] = [
+  ...CONTRACTS,
+  AuditLogService,
+  UserIpService,
+  RouteFeedService,
+  ReplicaService,
+  ControlInboxService,
+  CellInboxService,
+  ControlOutboxService,
+  CellOutboxService,
+  ControlFleetService,
+  CellFleetService,
 ];
 
 /** The types of all contracts, for JSON that holds a google.protobuf.Any. */

@@ -41,6 +41,7 @@ const EXPECTED_NAMES: ReadonlySet<string> = new Set([
   "EmbeddedPostgresError",
   "DatabaseConnectError",
   "MigrationError",
+  "ReleasesError",
 ]);
 
 function isExpected(error: Error): boolean {

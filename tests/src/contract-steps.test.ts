@@ -75,7 +75,7 @@ describe("a contract step", () => {
     const old = await start("9.0.0");
     const replaced = await start("9.1.0");
     await expect(contract()).rejects.toThrow(
-      `${PENDING} drops what releases before 9.1.0 use, and these run: us1 of release 9.0.0, connected from a local socket.`,
+      `${PENDING} drops what releases before 9.1.0 use, and these run: 1 of release 9.0.0 by their reports, us1 of release 9.0.0, connected from a local socket.`,
     );
     expect(await ran()).toEqual([{ ran: false }]);
     await old.stop();

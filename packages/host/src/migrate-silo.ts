@@ -5,14 +5,16 @@ import {
   migrate,
   readMigrations,
 } from "@cellway/database";
+import { fleetMigrations, listLiveVersions } from "@cellway/fleet";
 import { outboxMigrations } from "@cellway/outbox";
 import { isLocalTo, type Silo } from "@cellway/silo";
 import { tombstoneMigrations } from "@cellway/tombstones";
 import type { ServiceModule } from "./module.js";
 
-/** The migrations of modules, in the order of the modules, after those of their sides' outboxes and tombstones. */
+/** The migrations of modules, in the order of the modules, after those that each side has by itself. */
 export async function migrationSetsOf(modules: readonly ServiceModule[]): Promise<MigrationSet[]> {
   const sides = [...new Set(modules.map((module) => module.localMode))];
+  const fleet = await Promise.all(sides.map(fleetMigrations));
   const outboxes = await Promise.all(sides.map(outboxMigrations));
   const tombstones = await Promise.all(sides.map(tombstoneMigrations));
   const services = await Promise.all(
@@ -22,7 +24,7 @@ export async function migrationSetsOf(modules: readonly ServiceModule[]): Promis
       migrations: await readMigrations(module.migrations),
     })),
   );
-  return [...outboxes, ...tombstones, ...services];
+  return [...fleet, ...outboxes, ...tombstones, ...services];
 }
 
 /**
@@ -43,6 +45,7 @@ export async function migrateSilo(options: {
   return migrate({
     url: options.databaseUrl,
     sets: await migrationSetsOf(local),
+    listLiveVersions,
     ...(options.phase === undefined ? {} : { phase: options.phase }),
   });
 }

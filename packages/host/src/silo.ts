@@ -7,6 +7,7 @@ import {
   type SiloDatabase,
   type SqlQuery,
 } from "@cellway/database";
+import type { ProcessRegistry } from "@cellway/fleet";
 import { findUntracked, type Outbox } from "@cellway/outbox";
 import {
   type CellResolver,
@@ -19,10 +20,11 @@ import {
   type RpcRuntime,
 } from "@cellway/rpc";
 import { isLocalTo, type LocalMode, type Silo, type Topology } from "@cellway/silo";
-import type { Logger, Metrics } from "@cellway/telemetry";
+import { createUsageLog, type Logger, type Metrics, type UsageLog } from "@cellway/telemetry";
 import { findUnwired } from "@cellway/tombstones";
 import { translateDatabaseError } from "./database-errors.js";
-import { type Build, type MountedRoute, startHttpServer } from "./http-server.js";
+import { joinFleet } from "./fleet.js";
+import { type MountedRoute, startHttpServer } from "./http-server.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
 import { migrationSetsOf } from "./migrate-silo.js";
 import type { ServiceContext, ServiceModule } from "./module.js";
@@ -32,9 +34,6 @@ import { createSiloReadiness } from "./silo-readiness.js";
 import { createStop, DEFAULT_GRACE_MS, stopAll } from "./stop-silo.js";
 import { createTaskRunner, type TaskRunner } from "./tasks.js";
 import { createTombstoneModules, declareTombstones, type Tombstones } from "./tombstones.js";
-
-/** The release of a process that was not told. */
-const UNKNOWN_VERSION = "unknown";
 
 /** What a silo is told. */
 export interface SiloConfig {
@@ -53,6 +52,8 @@ export interface SiloConfig {
   readonly network: Network;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** What of this process is used that is to be removed. Default an empty log. */
+  readonly usage?: UsageLog;
   readonly tokensAllowed: boolean;
   readonly reflection: ReflectionAccess;
   readonly limits?: Partial<RpcLimits>;
@@ -71,6 +72,8 @@ export interface RunningSilo {
   readonly rpcAddress: string;
   readonly httpAddress: string;
   readonly tasks: Pick<TaskRunner, "runNow">;
+  /** This process in the tables of one side; throws when this silo does not have it. */
+  registry(localMode: LocalMode): ProcessRegistry;
   /** What one side tells the other; throws when this silo does not have it. */
   outbox(localMode: LocalMode): Outbox;
   /** The tables of one side; throws when this silo does not have it. */
@@ -86,7 +89,7 @@ export interface RunningSilo {
 export async function startSilo(config: SiloConfig, modules: readonly ServiceModule[]): Promise<RunningSilo> {
   const undo: (() => Promise<unknown>)[] = [];
   try {
-    return await openSilo(config, modules, undo);
+    return await openSilo({ usage: createUsageLog(), ...config }, modules, undo);
   } catch (error) {
     for (const close of undo.reverse()) await close().catch(() => undefined);
     throw error;
@@ -94,7 +97,7 @@ export async function startSilo(config: SiloConfig, modules: readonly ServiceMod
 }
 
 async function openSilo(
-  config: SiloConfig,
+  config: SiloConfig & { readonly usage: UsageLog },
   modules: readonly ServiceModule[],
   undo: (() => Promise<unknown>)[],
 ): Promise<RunningSilo> {
@@ -117,7 +120,7 @@ async function openSilo(
   for (const [module, context] of contexts) for (const task of module.tasks) tasks.register(task, context);
   serveContracts(config, rpc, contexts, resolver);
   serveOutboxes(rpc, outboxes);
-  const build = reportBuild(config, rpc);
+  const { build, registries } = await joinFleet(config, rpc, databases, undo);
   const listener = await config.network.listen(config.rpcListen, rpc.endpoint());
   undo.push(() => listener.close({ graceMs: 0 }));
   const http = await startHttpServer({
@@ -137,15 +140,17 @@ async function openSilo(
       "the silo serves",
     );
   });
+  const parts = { readiness, preparation, tasks, listener, http, contexts, databases, outboxes, registries };
   return {
     silo: config.silo,
     rpc,
     rpcAddress: listener.address,
     httpAddress: http.address,
     tasks,
+    registry: (localMode) => need(registries, localMode),
     outbox: (localMode) => need(outboxes, localMode),
     database: (localMode) => need(databases, localMode),
-    stop: createStop(config, { readiness, preparation, tasks, listener, http, contexts, databases, outboxes }, () => {
+    stop: createStop(config, parts, () => {
       isReady = false;
     }),
   };
@@ -184,7 +189,7 @@ async function createSchemaChecks(
     const own = sets.filter((set) => set.localMode === localMode);
     return [
       ...(await findPendingNames(database, own)),
-      ...(await findTooNew({ query: queryOf(database), localMode, version: version ?? UNKNOWN_VERSION })),
+      ...(await findTooNew({ query: queryOf(database), localMode, version: version ?? "unknown" })),
       ...(await findUntracked(database, localMode, sourcesOf(local, localMode))),
       ...(await findUnwired(database, localMode, tombstones[localMode])),
     ];
@@ -226,6 +231,7 @@ function createRuntime(config: SiloConfig, resolver: CellResolver | undefined, i
     keys: config.keys,
     logger: config.logger,
     metrics: config.metrics,
+    ...(config.usage === undefined ? {} : { usage: config.usage }),
     controlAddress: config.topology.controlRpcAddress,
     ...(resolver === undefined ? {} : { resolver }),
     limits: config.limits ?? {},
@@ -270,14 +276,6 @@ function serveContracts(
     const inbox = serveInbox(config, localMode, contexts, resolver);
     rpc.serve(inbox.service, inbox.implementation);
   }
-}
-
-/** Which code runs here, told to whoever watches. */
-function reportBuild(config: SiloConfig, rpc: RpcRuntime): Build {
-  const { version = UNKNOWN_VERSION } = config;
-  const contract = rpc.contractDigest();
-  config.metrics.set("cellway_build_info", { version, contract }, 1);
-  return { version, contract };
 }
 
 /** Routes of all modules: those of the other side too, so that a request for one is told apart from nonsense. */

@@ -1,4 +1,5 @@
 import type { SiloDatabase } from "@cellway/database";
+import type { ProcessRegistry } from "@cellway/fleet";
 import type { Outbox } from "@cellway/outbox";
 import type { NetworkListener } from "@cellway/rpc";
 import type { LocalMode, Silo } from "@cellway/silo";
@@ -24,6 +25,7 @@ export function createStop(
     contexts: ReadonlyMap<ServiceModule, ServiceContext>;
     databases: ReadonlyMap<LocalMode, SiloDatabase>;
     outboxes: ReadonlyMap<LocalMode, Outbox>;
+    registries: ReadonlyMap<LocalMode, ProcessRegistry>;
   },
   onStopping: () => void,
 ): (options?: { graceMs?: number }) => Promise<void> {
@@ -39,6 +41,8 @@ export function createStop(
     ]);
     outcomes.push(...(await Promise.allSettled([stopModules(config.silo, parts.contexts, graceMs)])));
     outcomes.push(...(await Promise.allSettled([parts.http.close(), stopAll(parts.outboxes.values())])));
+    // Last, so that it counts as alive while it does anything.
+    outcomes.push(...(await Promise.allSettled([stopAll(parts.registries.values())])));
     outcomes.push(...(await Promise.allSettled([...parts.databases.values()].map((database) => database.destroy()))));
     const failure = outcomes.find((outcome) => outcome.status === "rejected");
     if (failure !== undefined) throw failure.reason;
@@ -50,7 +54,7 @@ export function createStop(
   };
 }
 
-/** Ends the deliveries of all sides. */
-export async function stopAll(outboxes: Iterable<Outbox>): Promise<void> {
-  await Promise.all([...outboxes].map((outbox) => outbox.stop()));
+/** Ends what runs for each side. */
+export async function stopAll(parts: Iterable<Pick<Outbox | ProcessRegistry, "stop">>): Promise<void> {
+  await Promise.all([...parts].map((part) => part.stop()));
 }

@@ -9,6 +9,7 @@ export {
   withViewer,
 } from "./context.js";
 export { ContractError, type MethodPolicy, methodPolicyOf, type ServicePolicy, servicePolicyOf } from "./contract.js";
+export { deprecatedResponseFieldsOf, deprecatedSubjectsOf } from "./deprecations.js";
 export {
   createRpcError,
   ERROR_DOMAIN,

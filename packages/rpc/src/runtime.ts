@@ -3,7 +3,7 @@ import { Health } from "@cellway/gen/grpc/health/v1/health";
 import { ServerReflection } from "@cellway/gen/grpc/reflection/v1/reflection";
 import { ServerReflection as ServerReflectionAlpha } from "@cellway/gen/grpc/reflection/v1alpha/reflection";
 import { CONTROL_SILO_NAME, isLocalTo, type Silo, SiloLimitError } from "@cellway/silo";
-import type { Logger, Metrics } from "@cellway/telemetry";
+import { createUsageLog, type Logger, type Metrics, type UsageLog } from "@cellway/telemetry";
 import {
   type Client,
   type ConnectError,
@@ -29,6 +29,7 @@ import { createEndpoint, type GuardedHandler, throwRefusal } from "./server/endp
 import { createHealthService } from "./server/health.js";
 import { createServerInterceptors, type ServerChainOptions } from "./server/interceptors.js";
 import { createReflectionServices } from "./server/reflection.js";
+import { createUsageCounter, declareUsages } from "./server/usage-counter.js";
 import { createMethodSwitch, DEFAULT_LIMITS, type MethodSwitch, type RpcLimits } from "./settings.js";
 import type { KeyRing } from "./signing/keys.js";
 import { createNonceMemory } from "./signing/nonce-memory.js";
@@ -48,6 +49,8 @@ export interface RpcRuntimeOptions {
   readonly keys: KeyRing;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Who calls over the network what of this silo is deprecated. Default: a log that nobody reads. */
+  readonly usage?: UsageLog;
   /** The origin of control's RPC listener. */
   readonly controlAddress: string;
   /** Finds cells; control, monolith and operators have one. It may itself call services. */
@@ -94,6 +97,7 @@ export interface RpcRuntime {
 export function createRpcRuntime(options: RpcRuntimeOptions): RpcRuntime {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const methodSwitch = options.methodSwitch ?? createMethodSwitch();
+  const usage = options.usage ?? createUsageLog();
   const implementations = new Map<DescService, Record<string, MethodImplementation | undefined>>();
   const isHere = (service: DescService) =>
     options.isOperator !== true && isLocalTo(options.silo, servicePolicyOf(service).localMode);
@@ -132,9 +136,10 @@ export function createRpcRuntime(options: RpcRuntimeOptions): RpcRuntime {
       for (const method of service.methods) methodPolicyOf(method);
       implementations.set(service, implementation as Record<string, MethodImplementation | undefined>);
       services.push(service);
+      declareUsages(service.methods, usage);
     },
     contractDigest: () => contractDigestOf(services),
-    endpoint: () => createServerEndpoint(options, limits, { chain, services, implementations }),
+    endpoint: () => createServerEndpoint(options, limits, { chain, usage, services, implementations }),
     explain: (method, message) =>
       explainCall(method, message, {
         silo: options.silo,
@@ -181,11 +186,13 @@ function createServerEndpoint(
   limits: RpcLimits,
   served: {
     readonly chain: ServerChainOptions;
+    readonly usage: UsageLog;
     readonly services: readonly DescService[];
     readonly implementations: ReadonlyMap<DescService, object>;
   },
 ): UniversalHandlerFn {
-  const { chain, services, implementations } = served;
+  const { chain, usage, services, implementations } = served;
+  const interceptors = [createUsageCounter({ usage, metrics: options.metrics }), ...createServerInterceptors(chain)];
   const common = {
     acceptCompression: [compressionGzip],
     compressMinBytes: 64 * 1024,
@@ -194,7 +201,7 @@ function createServerEndpoint(
     maxTimeoutMs: limits.timeoutMaxMs,
     requestGate: throwRefusal,
   };
-  const router = createConnectRouter({ ...common, interceptors: createServerInterceptors(chain) });
+  const router = createConnectRouter({ ...common, interceptors });
   for (const service of services)
     router.service(service, implementations.get(service) as Partial<ServiceImpl<typeof service>>);
   const handlers: GuardedHandler[] = router.handlers.map((handler) => ({

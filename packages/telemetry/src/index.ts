@@ -1,3 +1,11 @@
 export { createLogger, type Logger, type LogLevel } from "./logger.js";
 export { METRIC_DEFINITIONS, type MetricDefinition, type MetricName } from "./metric-definitions.js";
 export { type BoundCounter, createMetrics, type Labels, type Metrics } from "./metrics.js";
+export {
+  type CountedSubject,
+  createUsageLog,
+  type Usage,
+  type UsageKind,
+  type UsageLog,
+  type UsedBy,
+} from "./usage-log.js";

@@ -69,6 +69,11 @@ export const METRIC_DEFINITIONS = {
     help: "Requests refused before anything was parsed, by the reason of the refusal.",
     labels: ["reason"],
   },
+  cellway_rpc_deprecated_uses_total: {
+    type: "counter",
+    help: "Calls over the network to deprecated methods (`kind` is `method`), and requests that set a deprecated field (`field`). `caller` is a silo, or `tool`.",
+    labels: ["kind", "subject", "caller"],
+  },
   cellway_rpc_nonce_memory_entries: {
     type: "gauge",
     help: "Nonces remembered against replay.",

@@ -33,6 +33,8 @@ export interface FleetOptions {
   readonly useBinaryFormat?: boolean;
   readonly limits?: Partial<RpcLimits>;
   readonly tokensAllowed?: boolean;
+  /** The release that all silos are. Default `unknown`. */
+  readonly version?: string;
   /** Milliseconds since the epoch. Default the real clock. */
   readonly now?: () => number;
 }
@@ -178,6 +180,7 @@ async function startFleetSilo(silo: Silo, databaseUrl: string, fleet: FleetParts
       limits,
       useBinaryFormat: options.useBinaryFormat ?? true,
       poolMax: 5,
+      ...(options.version === undefined ? {} : { version: options.version }),
       ...(options.now === undefined ? {} : { now: options.now }),
     },
     options.modules,

@@ -53,6 +53,7 @@ describe("a token", () => {
       silo: "control",
       kind: "CONTROL",
       viewer: undefined,
+      isTool: true,
     });
   });
 

@@ -16,6 +16,8 @@ export interface VerifiedCaller {
   readonly silo: string;
   readonly kind: CallerKind;
   readonly viewer: Viewer | undefined;
+  /** It sent a token: some tool speaks for the silo. */
+  readonly isTool?: boolean;
 }
 
 /** What the headers alone say: refused, known by its token, or signed and waiting for the body. */
@@ -100,7 +102,7 @@ function checkToken(options: VerifierOptions, method: string, token: string): He
   if (!isCovered(verdict.claims.method, method)) return refused(options, "TOKEN_METHOD_MISMATCH");
   // The viewer header of a tool is not covered by its token, so it counts for nothing.
   const { caller } = verdict.claims;
-  return { outcome: "token", caller: { silo: caller, kind: callerKindOf(caller), viewer: undefined } };
+  return { outcome: "token", caller: { silo: caller, kind: callerKindOf(caller), viewer: undefined, isTool: true } };
 }
 
 function checkSignature(options: VerifierOptions, authorization: string): HeaderVerdict {

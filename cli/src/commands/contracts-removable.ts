@@ -1,0 +1,146 @@
+import type { CommandContext } from "../context.js";
+import { SERVED_CONTRACTS } from "../contracts.js";
+import { EXIT_FAILED, EXIT_OK } from "../errors.js";
+import { askDeprecatedUses, type SiloUses } from "../fleet-client.js";
+import { findFleet } from "../fleet-target.js";
+import { withOperator } from "../operator.js";
+import type { SiloAnswers } from "../outbox-client.js";
+import { describeFailures, formatAge, printFailures } from "../outbox-format.js";
+import { judgeRemovability, type KeptSubject, type Reason, type Removability, type Subject } from "../removable.js";
+import { formatTable, heading } from "../table.js";
+
+/** Options of `cellway contracts removable`. */
+export interface ContractsRemovableOptions {
+  readonly dataDir?: string;
+  readonly json?: boolean;
+  /** 1 to 90. */
+  readonly days: number;
+}
+
+/**
+ * Says what of the contracts nobody in the fleet has used for some days, and who still uses the rest. While a silo has not
+ * answered nothing is called removable, and the command fails.
+ */
+export async function runContractsRemovable(options: ContractsRemovableOptions, ctx: CommandContext): Promise<number> {
+  const target = findFleet(options.dataDir, ctx);
+  return withOperator(target, options, ctx, async ({ runtime }) => {
+    const uses = await askDeprecatedUses(runtime, target);
+    const judgement = judgeRemovability(SERVED_CONTRACTS, uses, { days: options.days, mode: target.mode });
+    if (options.json === true) ctx.terminal.out(JSON.stringify(describe(judgement, uses, options.days)));
+    else {
+      ctx.terminal.out(format(judgement, uses, options.days));
+      printFailures(uses.failures, ctx);
+    }
+    return uses.failures.length === 0 ? EXIT_OK : EXIT_FAILED;
+  });
+}
+
+function format({ removable, kept }: Removability, uses: SiloAnswers<SiloUses>, days: number): string {
+  const rows = removable.map((subject) => [
+    ...nameColumns(subject),
+    formatAge(subject.unusedMs),
+    sinceOf(subject.unusedMs),
+  ]);
+  return [
+    ...formatRemovable(rows, uses.failures.length > 0, days),
+    ...formatUsers(kept),
+    ...formatUnknown(kept),
+    ...lostOf(uses, days).map(
+      ({ silo, count, lastMs }) =>
+        `${silo}: ${count} ${count === 1 ? "process" : "processes"} ended without a goodbye, the last ${formatAge(lastMs)} ago; what was used in the last seconds of one may not be known.`,
+    ),
+  ].join("\n\n");
+}
+
+function formatRemovable(rows: readonly string[][], isIncomplete: boolean, days: number): string[] {
+  if (isIncomplete) return ["A silo has not answered: it is not known what may be removed."];
+  if (rows.length === 0) return ["Nothing may be removed."];
+  const title = `May be removed: nobody in the fleet has used it for more than ${days} ${days === 1 ? "day" : "days"}.`;
+  return [`${title}\n${formatTable([heading("what", "kind", "unused for", "since"), ...rows])}`];
+}
+
+function formatUsers(kept: readonly KeptSubject[]): string[] {
+  const rows = kept.flatMap((subject) =>
+    subject.reasons.flatMap((reason) => {
+      if (reason.why !== "USED") return [];
+      const { silo, users, more } = reason;
+      const named = users.map(({ caller, service, version, lastUsedMs, useCount }) => [
+        ...nameColumns(subject),
+        silo,
+        caller,
+        service,
+        version,
+        `${formatAge(lastUsedMs)} ago`,
+        useCount,
+      ]);
+      return more === 0 ? named : [...named, [...nameColumns(subject), silo, `and ${more} more`]];
+    }),
+  );
+  if (rows.length === 0) return [];
+  const titles = heading("what", "kind", "in", "caller", "service", "version", "last", "times");
+  return [`Still used:\n${formatTable([titles, ...rows])}`];
+}
+
+function formatUnknown(kept: readonly KeptSubject[]): string[] {
+  const rows = kept.flatMap((subject) => [
+    ...subject.reasons.flatMap((reason) => {
+      return reason.why === "USED" ? [] : [[...nameColumns(subject), reason.silo, explain(reason)]];
+    }),
+    ...(subject.isInResponses
+      ? [[...nameColumns(subject), "all", "responses carry it: nobody sees who reads it"]]
+      : []),
+  ]);
+  return rows.length === 0
+    ? []
+    : [`Not known to be unused:\n${formatTable([heading("what", "kind", "in", "why"), ...rows])}`];
+}
+
+function explain(reason: Exclude<Reason, { why: "USED" }>): string {
+  if (reason.why === "COUNTED_TOO_SHORT") return `counted only for ${formatAge(reason.countedMs)}`;
+  const by = reason.versions.length === 0 ? "by its processes" : `by processes of ${reason.versions.join(", ")}`;
+  return `not counted ${by}`;
+}
+
+function nameColumns({ kind, subject }: Subject): string[] {
+  return [subject, kind.toLowerCase()];
+}
+
+function sinceOf(ageMs: number): string {
+  return `${new Date(Date.now() - ageMs).toISOString().slice(0, 16).replace("T", " ")}Z`;
+}
+
+/** Silos of which a process was killed within the days. */
+function lostOf({ answers }: SiloAnswers<SiloUses>, days: number) {
+  return answers.flatMap(({ silo, answer: { lost } }) => {
+    const lastMs = lost?.lastMs ?? Number.POSITIVE_INFINITY;
+    return lastMs <= days * 86_400_000 ? [{ silo, count: lost?.count ?? 0, lastMs }] : [];
+  });
+}
+
+function describe({ removable, kept }: Removability, uses: SiloAnswers<SiloUses>, days: number) {
+  return {
+    days,
+    removable: removable.map(({ kind, subject, unusedMs }) => ({ kind, subject, unusedMs: Math.round(unusedMs) })),
+    kept: kept.map(({ kind, subject, reasons, isInResponses }) => ({
+      kind,
+      subject,
+      isInResponses,
+      reasons: reasons.map(describeReason),
+    })),
+    lost: lostOf(uses, days).map(({ silo, count, lastMs }) => ({ silo, count, lastMs: Math.round(lastMs) })),
+    failures: describeFailures(uses.failures),
+  };
+}
+
+function describeReason(reason: Reason) {
+  if (reason.why === "NOT_COUNTED") return reason;
+  if (reason.why === "COUNTED_TOO_SHORT") return { ...reason, countedMs: Math.round(reason.countedMs) };
+  const users = reason.users.map(({ caller, service, version, lastUsedMs, useCount }) => ({
+    caller,
+    service,
+    version,
+    useCount,
+    lastUsedMs: Math.round(lastUsedMs),
+  }));
+  return { ...reason, users };
+}
