@@ -3,6 +3,7 @@ import { applyExceptions } from "./migration-lint/exceptions.mjs";
 import { parseMigration } from "./migration-lint/files.mjs";
 import { lintFile } from "./migration-lint/lint.mjs";
 import { RULES } from "./migration-lint/rules.mjs";
+import { findColumnFaults } from "./migration-lint/used-schema.mjs";
 import { findMigrationFaults, formatFinding } from "./migration-lint.mjs";
 import { withTree } from "./test-tree.mjs";
 
@@ -44,6 +45,18 @@ describe("an exception", () => {
     const faults = applyExceptions([finding], [{ file: "f.sql", rule: "rename", on: ["cell.t"], because: "ok" }]);
     expect(faults).toMatchObject([{ rule: "exception", detail: "the exception for rename says no reason" }]);
   });
+});
+
+test("a column that keeps its old name is mapped by an entity under the new one", () => {
+  const alias = { kind: "COLUMN", old: "cell.visit.place_name", current: "cellName" };
+  const columns = [{ databaseName: "place_name", propertyName: "cellName" }];
+  const entity = { schema: "cell", tableName: "visit", columns };
+  expect(findColumnFaults([alias], [entity])).toEqual([]);
+  const fault = 'no entity maps cell.visit.place_name as cellName: @Column({ name: "place_name" }) cellName';
+  expect(findColumnFaults([alias], [{ ...entity, schema: "control" }])).toEqual([fault]);
+  const renamed = [{ databaseName: "cell_name", propertyName: "cellName" }];
+  expect(findColumnFaults([alias], [{ ...entity, columns: renamed }])).toEqual([fault]);
+  expect(findColumnFaults([{ ...alias, kind: "SETTING" }], [])).toEqual([]);
 });
 
 test("squawk is asked too, of files with and without a transaction, and its findings can be excepted", async () => {

@@ -12,7 +12,8 @@ import { parseMigration, readMigrationFiles } from "./files.mjs";
 /** @typedef {import("./lint.mjs").UsedSchema} UsedSchema */
 /** @typedef {UsedSchema & {migrations: Record<string, string[]>}} ReleaseSchema */
 /** @typedef {{workspace: string, words: Set<string>}} Text */
-/** @typedef {{columns: {databaseName: string}[], schema?: string, tableName: string}} EntityMetadata */
+/** @typedef {{columns: {databaseName: string, propertyName: string}[], schema?: string, tableName: string}} EntityMetadata */
+/** @typedef {{kind: string, old: string, current: string}} Alias */
 
 /** Where SQL is written by hand. */
 const SOURCES = ["services/*/*/src/**/*.ts", "packages/*/src/**/*.ts"];
@@ -123,23 +124,60 @@ function baseName(name) {
 }
 
 /**
+ * What is wrong with columns that the alias table says keep an old name: `schema.table.old_name` behind a new property.
+ * @param {readonly Alias[]} aliases
+ * @param {readonly EntityMetadata[]} entities
+ * @returns {string[]} A sentence for each.
+ */
+export function findColumnFaults(aliases, entities) {
+  return aliases
+    .filter(({ kind }) => kind === "COLUMN")
+    .filter(
+      ({ old, current }) =>
+        !entities.some(({ schema, tableName, columns }) =>
+          columns.some(
+            ({ databaseName, propertyName }) =>
+              `${schema}.${tableName}.${databaseName}` === old && propertyName === current,
+          ),
+        ),
+    )
+    .map(({ old, current }) => `no entity maps ${old} as ${current}: @Column({ name: "${baseName(old)}" }) ${current}`);
+}
+
+/**
+ * Faults of this tree's alias table; see {@link findColumnFaults}. The tree is built.
+ * @param {string} root
+ */
+export async function readColumnFaults(root) {
+  const { ALIASES } = await importBuilt(root, "packages/silo/dist/index.js");
+  return findColumnFaults(ALIASES, await readMetadata(root));
+}
+
+/**
  * The columns that entities map, by table.
  * @param {string} root
  * @returns {Promise<Map<string, Set<string>>>}
  */
 async function readEntities(root) {
+  return new Map(
+    (await readMetadata(root)).map(({ schema, tableName, columns }) => [
+      `${schema}.${tableName}`,
+      new Set(columns.map((column) => column.databaseName)),
+    ]),
+  );
+}
+
+/**
+ * @param {string} root
+ * @returns {Promise<EntityMetadata[]>}
+ */
+async function readMetadata(root) {
   const { MODULES } = await importBuilt(root, "cli/dist/modules.js");
   const { DataSource } = createRequire(join(root, "packages/database/package.json"))("typeorm");
   const entities = MODULES.flatMap((/** @type {{entities: unknown[]}} */ module) => module.entities);
   const source = new DataSource({ type: "postgres", entities });
   await source.buildMetadatas();
-  const found = /** @type {EntityMetadata[]} */ (source.entityMetadatas);
-  return new Map(
-    found.map(({ schema, tableName, columns }) => [
-      `${schema}.${tableName}`,
-      new Set(columns.map((column) => column.databaseName)),
-    ]),
-  );
+  return /** @type {EntityMetadata[]} */ (source.entityMetadatas);
 }
 
 /**

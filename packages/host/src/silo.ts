@@ -54,6 +54,8 @@ export interface SiloConfig {
   readonly metrics: Metrics;
   /** What of this process is used that is to be removed. Default an empty log. */
   readonly usage?: UsageLog;
+  /** Old names that it was told something by, of the alias table: counted as used for as long as it runs. */
+  readonly oldNames?: Iterable<string>;
   readonly tokensAllowed: boolean;
   readonly reflection: ReflectionAccess;
   readonly limits?: Partial<RpcLimits>;
