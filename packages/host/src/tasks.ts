@@ -23,6 +23,15 @@ export interface TaskRunner {
   stop(graceMs: number): Promise<void>;
 }
 
+/** What a runner is made of. */
+interface TaskRunnerOptions {
+  readonly silo: Silo;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Names that tasks had. Default the alias table. */
+  readonly aliases?: readonly Alias[];
+}
+
 interface RegisteredTask {
   readonly task: TaskDefinition;
   readonly context: ServiceContext;
@@ -31,12 +40,7 @@ interface RegisteredTask {
 }
 
 /** Creates a runner with no tasks. A run is counted under every name that the task has. */
-export function createTaskRunner(options: {
-  silo: Silo;
-  logger: Logger;
-  metrics: Metrics;
-  aliases?: readonly Alias[];
-}): TaskRunner {
+export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
   const { silo, logger, metrics, aliases = ALIASES } = options;
   const countRun = createRunCounter(metrics, aliases);
   const registered = new Map<string, RegisteredTask>();
