@@ -18,6 +18,7 @@ const THEN = [
   { name: "format", command: ["biome", "check", "--max-diagnostics=50"] },
   { name: "lint", command: ["oxlint", "--type-aware", "--deny-warnings"] },
   { name: "layers", command: ["node", "tools/layer-check.mjs"] },
+  { name: "migrations", command: ["node", "tools/migration-lint.mjs"] },
   { name: "unused (knip)", command: ["knip", "--no-progress", "--no-config-hints"] },
   { name: "lock file is complete", command: ["node", "tools/complete-lock.mjs", "--check"] },
   { name: "buf lint", command: ["buf", "lint"] },

@@ -8,6 +8,8 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { runCommandOrThrow } from "./run-command.mjs";
 
+/** @typedef {{old: string, current: string, until: string}} OldName */
+
 /** What in gen/ is written by hand. */
 const HAND_WRITTEN = new Set(["package.json", "README.md"]);
 
@@ -56,7 +58,7 @@ async function withGenerated(root, use) {
     const wanted = new Map(
       listFiles(folder, "gen").map((file) => /** @type {const} */ ([file, readFileSync(join(folder, file))])),
     );
-    wanted.set("METRICS.md", Buffer.from(formatMetrics(await readMetricDefinitions(root))));
+    wanted.set("METRICS.md", Buffer.from(formatMetrics(await readMetricDefinitions(root), await readOldNames(root))));
     return use(wanted);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -87,10 +89,23 @@ async function readMetricDefinitions(root) {
 }
 
 /**
+ * Metrics that had another name, from the alias table.
+ * @param {string} root
+ * @returns {Promise<OldName[]>}
+ */
+async function readOldNames(root) {
+  const path = join(root, "packages/silo/dist/index.js");
+  if (!existsSync(path)) return [];
+  const { ALIASES } = await import(pathToFileURL(path).href);
+  return ALIASES.filter((/** @type {{kind: string}} */ { kind }) => kind === "METRIC");
+}
+
+/**
  * METRICS.md: every metric with its type, labels and meaning, in the order of the definitions.
  * @param {Awaited<ReturnType<typeof readMetricDefinitions>>} definitions
+ * @param {readonly OldName[]} oldNames
  */
-export function formatMetrics(definitions) {
+export function formatMetrics(definitions, oldNames = []) {
   const rows = Object.entries(definitions).map(([name, { type, help, labels, buckets }]) => {
     const labelCell = labels.length === 0 ? "–" : labels.map((label) => `\`${label}\``).join(" ");
     const bucketText = buckets === undefined ? "" : ` Buckets: ${buckets.join(", ")}.`;
@@ -104,8 +119,23 @@ export function formatMetrics(definitions) {
     "| name | type | labels | meaning |",
     "|---|---|---|---|",
     ...rows,
+    ...formatOldNames(oldNames),
     "",
   ].join("\n");
+}
+
+/** @param {readonly OldName[]} oldNames */
+function formatOldNames(oldNames) {
+  if (oldNames.length === 0) return [];
+  const rows = oldNames.map(({ old, current, until }) => `| \`${old}\` | \`${current}\` | ${until} |`);
+  return [
+    "",
+    "Emitted under an old name too (`cellway aliases`):",
+    "",
+    "| old name | name | until |",
+    "|---|---|---|",
+    ...rows,
+  ];
 }
 
 /**

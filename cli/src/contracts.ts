@@ -11,6 +11,7 @@ import { CellInboxService, ControlInboxService } from "@cellway/gen/cellway/outb
 import { ReplicaService } from "@cellway/gen/cellway/replica/v1/replica";
 import { UserService } from "@cellway/gen/cellway/user/v1/user";
 import { servicePolicyOf } from "@cellway/rpc";
+import { currentNameOf } from "@cellway/silo";
 import { UsageError } from "./errors.js";
 
 /** The contracts of the product. The command line calls these by name. */
@@ -40,7 +41,7 @@ export const SERVED_CONTRACTS: readonly DescService[] = [
 export const REGISTRY = createRegistry(...CONTRACTS);
 
 /**
- * Finds `organization.GetOrganization`: the service by its key or its full name, the method as the contract writes it
+ * Finds `organization.GetOrganization`: the service by its key, an old one too, or its full name, the method as the contract writes it
  * or with a small first letter.
  *
  * @throws UsageError that lists what there is.
@@ -48,8 +49,9 @@ export const REGISTRY = createRegistry(...CONTRACTS);
 export function findMethod(name: string, contracts: readonly DescService[]): DescMethod {
   const dot = name.lastIndexOf(".");
   const [serviceName, methodName] = [name.slice(0, Math.max(dot, 0)), name.slice(dot + 1)];
+  const key = currentNameOf("RPC_KEY", serviceName);
   const service = contracts.find(
-    (contract) => servicePolicyOf(contract).key === serviceName || contract.typeName === serviceName,
+    (contract) => servicePolicyOf(contract).key === key || contract.typeName === serviceName,
   );
   if (service === undefined) {
     const keys = contracts.map((contract) => servicePolicyOf(contract).key);

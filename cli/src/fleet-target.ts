@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { parseKeys, type SigningKey } from "@cellway/rpc";
-import { createSettingsReader, MONOLITH_SILO_NAME, type Topology } from "@cellway/silo";
+import { createSettingsReader, MONOLITH_SILO_NAME, oldNamesOf, type Topology } from "@cellway/silo";
 import type { CommandContext } from "./context.js";
 import { UsageError } from "./errors.js";
 import { type FleetMode, readFleetFile } from "./fleet-file.js";
@@ -25,8 +25,8 @@ export interface FleetTarget {
  * @throws UsageError when there is none; ConfigError when what describes it is wrong.
  */
 export function findFleet(dataDir: string | undefined, ctx: CommandContext): FleetTarget {
-  // TODO(cells): the old name still describes one.
-  const isDescribed = ctx.env["CELLWAY_TOPOLOGY"] !== undefined || ctx.env["CELLWAY_REGION_CONFIG"] !== undefined;
+  const names = ["CELLWAY_TOPOLOGY", ...oldNamesOf("SETTING", "CELLWAY_TOPOLOGY")];
+  const isDescribed = names.some((name) => ctx.env[name] !== undefined);
   const dir = resolve(ctx.process.cwd, dataDir ?? DEFAULT_DATA_DIR);
   try {
     const fleet = readFleetFile(dir);

@@ -5,7 +5,7 @@ import { withFleet } from "./fleet-option.js";
 
 type Finish = (exitCode: number) => void;
 
-/** Adds `cellway fleet …` and `cellway contracts …`. */
+/** Adds `cellway fleet …`, `cellway contracts …` and `cellway aliases`. */
 export function addFleet(program: Command, ctx: CommandContext, finish: Finish): void {
   const fleet = program.command("fleet").description("the processes of the fleet");
   withFleet(fleet.command("versions"))
@@ -23,6 +23,11 @@ export function addFleet(program: Command, ctx: CommandContext, finish: Finish):
     .action(async (options) =>
       finish(await (await import("./commands/contracts-removable.js")).runContractsRemovable(options, ctx)),
     );
+  withFleet(program.command("aliases"))
+    .description("print the old names that still work, and which of them the fleet still uses")
+    .option("--days <days>", `unused for how long, 1 to ${DAYS_MAX}`, parseDays, 7)
+    .option("--json", "print one JSON line")
+    .action(async (options) => finish(await (await import("./commands/aliases.js")).runAliases(options, ctx)));
 }
 
 /** Adds `cellway release retire` to the commands about releases. */

@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import type { CommandContext } from "./context.js";
 import { describeError, EXIT_OK, EXIT_USAGE, exitCodeOf } from "./errors.js";
 import { withFleet } from "./fleet-option.js";
+import { MIGRATE_PHASES } from "./migrate-phases.js";
 import { addFleet, addReleaseRetire } from "./program-fleet.js";
 import { addOutbox } from "./program-outbox.js";
 import { addReleases } from "./program-release.js";
@@ -85,7 +86,7 @@ function addServe(program: Command, ctx: CommandContext, finish: Finish): void {
     .command("serve")
     .description("run one silo, as the environment says; SIGTERM stops it")
     .addOption(siloOption("which silo this process is"))
-    .option("--migrate", "migrate the database first")
+    .option("--migrate", "apply the expand migrations first")
     .addHelpText("after", `\n${formatSettings()}`)
     .action(async (options) => finish(await (await import("./commands/serve.js")).runServe(options, ctx)));
 }
@@ -95,6 +96,14 @@ function addMigrate(program: Command, ctx: CommandContext, finish: Finish): void
     .command("migrate")
     .description("bring the database of a silo to what this version needs; safe to run twice and at once")
     .addOption(siloOption("whose tables"))
+    .addOption(
+      new Option(
+        "--phase <phase>",
+        "expand: before the new code runs; contract: once the old code is gone; all: a database that nobody uses yet",
+      )
+        .choices(MIGRATE_PHASES)
+        .default("expand"),
+    )
     .option("--json", "print one JSON line")
     .addHelpText("after", "\nReads CELLWAY_DATABASE_URL, and CELLWAY_CELL for a cell; see: cellway serve --help")
     .action(async (options) => finish(await (await import("./commands/migrate.js")).runMigrate(options, ctx)));

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
@@ -27,6 +27,14 @@ test("a release that is added is listed with its commit, the oldest first, until
   expect(readReleases(root).map(({ version }) => version)).toEqual(["0.9.1"]);
   removeRelease(root, "0.9.1");
   expect(readReleases(root)).toEqual([]);
+});
+
+test("a release that is removed takes along what it used of its databases", () => {
+  add("0.1.0");
+  const schema = join(root, "proto/releases/0.1.0.schema.json");
+  writeFileSync(schema, "{}");
+  removeRelease(root, "0.1.0");
+  expect(existsSync(schema)).toBe(false);
 });
 
 test("a version is added once, and only what was added is removed", () => {

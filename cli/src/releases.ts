@@ -29,6 +29,11 @@ export function imageOf(version: string): string {
   return `${RELEASES_FOLDER}/${version}.binpb`;
 }
 
+/** The path of what a release uses of its databases, from the root; tools/release-schema.mjs writes it. */
+function schemaFileOf(version: string): string {
+  return `${RELEASES_FOLDER}/${version}.schema.json`;
+}
+
 /**
  * The releases that a change has to be safe beside, the oldest first. None where the folder is not there.
  *
@@ -70,7 +75,7 @@ export function addRelease(root: string, release: Omit<Release, "sha256">, image
 }
 
 /**
- * Removes a release and its image: from now on nothing has to be safe beside it.
+ * Removes a release, its image and its schema: from now on nothing has to be safe beside it.
  *
  * @throws ReleasesError when there is none of this version.
  */
@@ -85,6 +90,7 @@ export function removeRelease(root: string, version: string): void {
   // The list first: an image too much is refused with its name, and so is one too few.
   writeList(root, rest);
   rmSync(join(root, imageOf(version)));
+  rmSync(join(root, schemaFileOf(version)), { force: true });
 }
 
 function readList(root: string): Release[] {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Alias } from "@cellway/silo";
 import { ConfigError } from "@cellway/silo";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Environment } from "./context.js";
@@ -105,6 +106,32 @@ describe("good settings", () => {
     // TODO(cells): old name.
     expect(warnings.join()).toContain("CELLWAY_REGION is the old name of CELLWAY_CELL");
     expect(warnings.join()).toContain("CELLWAY_RPC_TOKEN_ALLOWED is not a setting");
+    expect([...config.oldNames]).toEqual(["CELLWAY_REGION"]); // TODO(cells): old name.
+  });
+
+  test("an old key of the topology works with a warning, and is remembered for who counts such uses", () => {
+    const { cells, ...rest } = JSON.parse(TOPOLOGY) as Record<string, unknown>;
+    const warnings: string[] = [];
+    // TODO(cells): old key.
+    const CELLWAY_TOPOLOGY = JSON.stringify({ ...rest, regions: cells });
+    const config = parse({ ...GOOD, CELLWAY_TOPOLOGY }, "cell", (message) => warnings.push(message));
+    expect([...config.topology.cells.keys()]).toEqual(["us1", "de1"]);
+    expect([...config.oldNames]).toEqual(["topology.regions"]); // TODO(cells): old key.
+    expect(warnings).toHaveLength(1);
+  });
+
+  test("a service of a method list may go by an old key", () => {
+    const old: string[] = [];
+    const aliases: readonly Alias[] = [
+      { kind: "RPC_KEY", old: "account", current: "user", phase: "BOTH", until: "Nobody is given it." },
+    ];
+    const options = { aliases, onOld: (name: string) => void old.push(name) };
+    expect(parseMethodList("account.GetUser, account.*, user.GetUser", "x", CONTRACTS, options)).toEqual([
+      "user.GetUser",
+      "user.*",
+      "user.GetUser",
+    ]);
+    expect(old).toEqual(["account", "account"]);
   });
 
   test("a unix socket's URL is a database URL", () => {

@@ -1,13 +1,15 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { parseKeys, type ReflectionAccess, type SigningKey, servicePolicyOf } from "@cellway/rpc";
 import {
+  ALIASES,
+  type Alias,
   ConfigError,
   createCellSilo,
   createControlSilo,
   createMonolithSilo,
   createSettingsReader,
+  currentNameOf,
   parseTopology,
-  SETTING_ALIASES,
   type SettingsReader,
   type Silo,
   type Topology,
@@ -35,6 +37,8 @@ export interface ServeConfig {
   readonly messageMaxBytes: number;
   readonly poolMax: number;
   readonly logLevel: LogLevel;
+  /** Old names, of the alias table, that it was told all this by. */
+  readonly oldNames: ReadonlySet<string>;
 }
 
 /** Tells a person about a setting that works and should be changed. */
@@ -52,12 +56,20 @@ export function parseServeConfig(
   warn: Warn,
 ): ServeConfig {
   warnAboutUnknownSettings(env, warn);
-  const reader = createSettingsReader(env, warn);
-  const topology = readTopology(reader);
+  const oldNames = new Set<string>();
+  const onOld = (old: string) => void oldNames.add(old);
+  const onOldName = (old: string) => {
+    if (!oldNames.has(old))
+      warn(`${old} is an old name and will stop being read; \`cellway aliases\` has the new one.`);
+    oldNames.add(old);
+  };
+  const reader = createSettingsReader(env, warn, onOld);
+  const topology = readTopology(reader, onOldName);
   const silo = readSilo(kind, reader, topology);
   const keys = readKeys(reader);
   const disabledMethods = readLiveSetting(reader, "CELLWAY_RPC_DISABLED_METHODS");
-  if (disabledMethods !== undefined) parseMethodList(disabledMethods.text, disabledMethods.source, contracts);
+  if (disabledMethods !== undefined)
+    parseMethodList(disabledMethods.text, disabledMethods.source, contracts, { onOld: onOldName });
   const rpcListen = readOrigin(reader, "CELLWAY_RPC_LISTEN", DEFAULT_RPC_LISTEN);
   const httpListen = readOrigin(reader, "CELLWAY_HTTP_LISTEN", DEFAULT_HTTP_LISTEN);
   if (rpcListen === httpListen && !rpcListen.endsWith(":0")) {
@@ -80,6 +92,7 @@ export function parseServeConfig(
     }),
     poolMax: readWhole(reader, "CELLWAY_DATABASE_POOL_MAX", { min: 1, max: 500, fallback: 10 }),
     logLevel: readLogLevel(reader),
+    oldNames,
   });
 }
 
@@ -100,14 +113,19 @@ export function parseMigrateConfig(kind: SiloKind, env: Environment, warn: Warn)
   return Object.freeze({ silo, databaseUrl: readDatabaseUrl(reader) });
 }
 
-/** Reads CELLWAY_TOPOLOGY: JSON when it starts with a brace, else the path of a file. @throws ConfigError */
-export function readTopology(reader: SettingsReader): Topology {
+/**
+ * Reads CELLWAY_TOPOLOGY: JSON when it starts with a brace, else the path of a file.
+ *
+ * @param onOld - told of each old key in it.
+ * @throws ConfigError
+ */
+export function readTopology(reader: SettingsReader, onOld?: (old: string) => void): Topology {
   const variable = "environment variable CELLWAY_TOPOLOGY";
   const value = reader.readOrThrow("CELLWAY_TOPOLOGY", "must be the path of a topology file, or its JSON").trim();
   const isInline = value.startsWith("{");
   const source = isInline ? variable : value;
   const text = isInline ? value : readTextFile(value, variable);
-  return parseTopology(parseJson(text, source), source);
+  return parseTopology(parseJson(text, source), source, onOld);
 }
 
 /** Reads CELLWAY_RPC_KEYS or its file, and checks them. @throws ConfigError that never holds a secret */
@@ -141,17 +159,25 @@ export function readMode(reader: SettingsReader): "siloed" | "monolith" {
 }
 
 /**
- * Reads `organization.CreateOrganization, user.*`, one a line or separated by commas; `#` starts a comment.
+ * Reads `organization.CreateOrganization, user.*`, one a line or separated by commas; `#` starts a comment. A service may
+ * go by an old key.
  *
+ * @returns the names with current keys.
  * @throws ConfigError for a name that is no method of `contracts`: a misspelled switch would switch nothing off.
  */
-export function parseMethodList(text: string, source: string, contracts: readonly DescService[]): string[] {
+export function parseMethodList(
+  text: string,
+  source: string,
+  contracts: readonly DescService[],
+  renames: { aliases?: readonly Alias[]; onOld?: (old: string) => void } = {},
+): string[] {
   const names = text
     .split("\n")
     .flatMap((line) => (line.split("#", 1)[0] ?? "").split(/[,\s]+/))
     .filter((name) => name !== "");
-  for (const [index, name] of names.entries()) {
-    const [key = "", method = ""] = name.split(".", 2);
+  return names.map((name, index) => {
+    const [written = "", method = ""] = name.split(".", 2);
+    const key = currentNameOf("RPC_KEY", written, renames);
     const service = contracts.find((contract) => servicePolicyOf(contract).key === key);
     const isKnown = method === "*" || service?.methods.some((candidate) => candidate.name === method) === true;
     if (service === undefined || !isKnown) {
@@ -162,8 +188,8 @@ export function parseMethodList(text: string, source: string, contracts: readonl
         "must be service.Method or service.*, such as organization.CreateOrganization",
       );
     }
-  }
-  return names;
+    return `${key}.${method}`;
+  });
 }
 
 function readSilo(kind: SiloKind, reader: SettingsReader, topology: Topology): Silo {
@@ -236,7 +262,8 @@ function badSetting(name: SettingName, value: string, rule: string): ConfigError
 
 /** A misspelled name would silently leave a default in force. */
 function warnAboutUnknownSettings(env: Environment, warn: Warn): void {
-  const known = new Set<string>([...SETTINGS.map((setting) => setting.name), ...Object.values(SETTING_ALIASES)]);
+  const oldNames = ALIASES.filter(({ kind }) => kind === "SETTING").map(({ old }) => old);
+  const known = new Set<string>([...SETTINGS.map((setting) => setting.name), ...oldNames]);
   for (const name of Object.keys(env)) {
     if (name.startsWith("CELLWAY_") && !known.has(name)) {
       warn(`${name} is not a setting of Cellway and is ignored; see: cellway serve --help`);

@@ -1,3 +1,4 @@
+import { oldNamesOf } from "@cellway/silo";
 import { formatTable, heading } from "./table.js";
 
 /** One environment variable. */
@@ -28,16 +29,9 @@ export const SETTINGS = [
     "CELLWAY_CELL",
     "required for a cell",
     "name",
-    // TODO(cells): old name.
-    "The cell that `serve --silo cell` is: one of the topology's cells. Old name: CELLWAY_REGION.",
+    "The cell that `serve --silo cell` is: one of the topology's cells.",
   ),
-  setting(
-    "CELLWAY_TOPOLOGY",
-    "required",
-    "path or JSON",
-    // TODO(cells): old name.
-    "Every silo of the fleet: a JSON file, or the JSON itself. Old name: CELLWAY_REGION_CONFIG.",
-  ),
+  setting("CELLWAY_TOPOLOGY", "required", "path or JSON", "Every silo of the fleet: a JSON file, or the JSON itself."),
   setting(
     "CELLWAY_MODE",
     "siloed",
@@ -115,7 +109,10 @@ export type SettingName = (typeof SETTINGS)[number]["name"];
 export function formatSettings(): string {
   const rows = SETTINGS.map((entry) => [entry.name, entry.fallback, entry.unit, entry.isSecret ? "secret" : ""]);
   const table = formatTable([heading("setting", "default", "value", ""), ...rows], 2);
-  const meanings = SETTINGS.map((entry) => `  ${entry.name}\n      ${entry.meaning}`);
+  const meanings = SETTINGS.map((entry) => {
+    const oldNames = oldNamesOf("SETTING", entry.name).map((old) => ` Old name: ${old}.`);
+    return `  ${entry.name}\n      ${entry.meaning}${oldNames.join("")}`;
+  });
   return `Settings, from the environment:\n${table}\n\n${meanings.join("\n")}`;
 }
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type RunningSilo, type SiloConfig, startSilo } from "@cellway/host";
+import { type RunningSilo, type ServiceModule, type SiloConfig, startSilo } from "@cellway/host";
 import { createMasterKeyRing, createMemoryNetwork, createMethodSwitch } from "@cellway/rpc";
 import type { Silo } from "@cellway/silo";
 import { createLogger, createMetrics } from "@cellway/telemetry";
@@ -39,7 +39,8 @@ export async function createEmptyDatabase(): Promise<{ url: string; drop(): Prom
 export function startLoneSilo(
   silo: Silo,
   databaseUrl: string,
-  overrides: Partial<Pick<SiloConfig, "topology" | "rpcListen" | "keys" | "network">> = {},
+  overrides: Partial<Pick<SiloConfig, "topology" | "rpcListen" | "keys" | "network" | "version">> = {},
+  modules: readonly ServiceModule[] = MODULES,
 ): Promise<RunningSilo> {
   return startSilo(
     {
@@ -58,7 +59,7 @@ export function startLoneSilo(
       reflection: "off",
       poolMax: 5,
     },
-    MODULES,
+    modules,
   );
 }
 

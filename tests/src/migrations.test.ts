@@ -46,16 +46,19 @@ async function start(silo: Silo, url: string): Promise<RunningSilo> {
   return running;
 }
 
-const migrate = (silo: Silo, databaseUrl: string) => migrateSilo({ silo, databaseUrl, modules: MODULES });
+const migrate = (silo: Silo, databaseUrl: string) =>
+  migrateSilo({ silo, databaseUrl, modules: MODULES, phase: "expand" });
 const namesOf = (applied: readonly { service: string; name: string }[]) =>
   applied.map(({ service, name }) => `${service}/${name}`);
 
-/** `service/name` of all migrations that the services of the silo bring. */
+/** `service/name` of all expand steps that the services of the silo bring. */
 async function expectedNames(silo: Silo): Promise<string[]> {
   const sets = await migrationSetsOf(
     MODULES.filter((module) => silo.mode === "MONOLITH" || module.localMode === silo.mode),
   );
-  return sets.flatMap((set) => set.migrations.map(({ name }) => `${set.service}/${name}`));
+  return sets.flatMap(({ service, migrations }) =>
+    migrations.filter(({ phase }) => phase === "expand").map(({ name }) => `${service}/${name}`),
+  );
 }
 
 async function ask(running: RunningSilo, path: "/healthz" | "/readyz") {

@@ -28,7 +28,8 @@ export async function runContractsRemovable(options: ContractsRemovableOptions, 
   const target = findFleet(options.dataDir, ctx);
   return withOperator(target, options, ctx, async ({ runtime }) => {
     const uses = await askDeprecatedUses(runtime, target);
-    const judgement = judgeRemovability(SERVED_CONTRACTS, uses, { days: options.days, mode: target.mode });
+    const all = judgeRemovability(SERVED_CONTRACTS, uses, { days: options.days, mode: target.mode });
+    const judgement = { removable: all.removable.filter(isOfContracts), kept: all.kept.filter(isOfContracts) };
     if (options.json === true) ctx.terminal.out(JSON.stringify(describe(judgement, uses, options.days)));
     else {
       ctx.terminal.out(format(judgement, uses, options.days));
@@ -36,6 +37,11 @@ export async function runContractsRemovable(options: ContractsRemovableOptions, 
     }
     return uses.failures.length === 0 ? EXIT_OK : EXIT_FAILED;
   });
+}
+
+/** Old names are the matter of `cellway aliases`. */
+function isOfContracts({ kind }: Subject): boolean {
+  return kind !== "ALIAS";
 }
 
 function format({ removable, kept }: Removability, uses: SiloAnswers<SiloUses>, days: number): string {

@@ -46,7 +46,7 @@ export async function runServe(options: ServeCommandOptions, ctx: CommandContext
       : parseMethodList(config.disabledMethods.text, config.disabledMethods.source, CONTRACTS),
   );
   if (options.migrate === true) {
-    const applied = await migrateSilo({ ...config, modules: MODULES });
+    const applied = await migrateSilo({ ...config, modules: MODULES, phase: "expand" });
     logger.info({ applied: applied.map(({ service, name }) => `${service}/${name}`) }, "the database is migrated");
   }
   const limits = { ...DEFAULT_LIMITS, messageMaxBytes: config.messageMaxBytes };

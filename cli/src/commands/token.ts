@@ -8,7 +8,7 @@ import {
   TOKEN_SCHEME,
   TOKEN_TTL_MAX_MS,
 } from "@cellway/rpc";
-import { isControlName } from "@cellway/silo";
+import { currentNameOf, isControlName } from "@cellway/silo";
 import type { CommandContext } from "../context.js";
 import { CONTRACTS, findMethod } from "../contracts.js";
 import { parseDurationMs } from "../duration.js";
@@ -97,7 +97,7 @@ export function createToken(
 function normalizePattern(pattern: string, contracts: readonly DescService[]): string {
   if (pattern === "*" || pattern === "reflection.*") return pattern;
   if (pattern.endsWith(".*")) {
-    const key = pattern.slice(0, -2);
+    const key = currentNameOf("RPC_KEY", pattern.slice(0, -2));
     const service = contracts.find((contract) => servicePolicyOf(contract).key === key || contract.typeName === key);
     if (service !== undefined) return `${servicePolicyOf(service).key}.*`;
     const keys = contracts.map((contract) => `${servicePolicyOf(contract).key}.*`);

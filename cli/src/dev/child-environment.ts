@@ -1,4 +1,4 @@
-import { SETTING_ALIASES } from "@cellway/silo";
+import { ALIASES } from "@cellway/silo";
 import type { Environment } from "../context.js";
 import type { PlannedSilo } from "./fleet-plan.js";
 
@@ -12,7 +12,7 @@ const DECIDED = [
   "CELLWAY_HTTP_LISTEN",
   "CELLWAY_RPC_KEYS",
   "CELLWAY_RPC_KEYS_FILE",
-  ...Object.values(SETTING_ALIASES),
+  ...ALIASES.filter(({ kind }) => kind === "SETTING").map(({ old }) => old),
 ];
 
 /**

@@ -35,7 +35,9 @@ export async function openForeignDatabases(urlTemplate: string, plan: FleetPlan)
   }
   const urlOf = (silo: PlannedSilo) => urlTemplate.replaceAll("{silo}", silo.database);
   const applied = await Promise.all(
-    plan.silos.map((silo) => migrateSilo({ silo: toSilo(silo, plan), databaseUrl: urlOf(silo), modules: MODULES })),
+    plan.silos.map((silo) =>
+      migrateSilo({ silo: toSilo(silo, plan), databaseUrl: urlOf(silo), modules: MODULES, phase: "all" }),
+    ),
   );
   return { urlOf, appliedCount: applied.flat().length, onLost: () => undefined, stop: async () => undefined };
 }
@@ -57,7 +59,7 @@ export async function openEmbeddedDatabases(folder: DataFolder, plan: FleetPlan)
     const applied = await Promise.all(
       plan.silos.map(async (silo) => {
         const databaseUrl = await postgres.createDatabase(silo.database, { ifMissing: true });
-        return migrateSilo({ silo: toSilo(silo, plan), databaseUrl, modules: MODULES });
+        return migrateSilo({ silo: toSilo(silo, plan), databaseUrl, modules: MODULES, phase: "all" });
       }),
     );
     return {

@@ -1,5 +1,6 @@
 export { ADVISORY_LOCK_CLASS } from "./advisory-locks.js";
 export { parseDatabaseUrl, toPgConfig } from "./connection.js";
+export { applicationNameOf, type ListLiveVersions, type ReportedVersion } from "./contract-gate.js";
 export {
   CrossSiloReference,
   CrossSiloReferenceError,
@@ -36,7 +37,7 @@ export {
   sqlStateOf,
 } from "./errors.js";
 export { type AppliedMigration, type MigrateOptions, migrate } from "./migrate.js";
-export { type PendingMigration, pendingMigrations, type SqlQuery } from "./migration-plan.js";
+export { findTooNew, type PendingMigration, pendingMigrations, type SqlQuery } from "./migration-plan.js";
 export {
   type Migration,
   MigrationError,

@@ -8,7 +8,7 @@ import type { EmbeddedPostgres } from "./embedded/start-embedded-postgres.js";
 import { type AppliedMigration, migrate } from "./migrate.js";
 import { pendingMigrations } from "./migration-plan.js";
 import { MigrationError, type MigrationSet, readMigrations } from "./migrations.js";
-import { startTestPostgres, withClient } from "./test-support.js";
+import { eventually, startTestPostgres, withClient } from "./test-support.js";
 
 const CREATE = "create table cell.thing (id bigint primary key);\n";
 const ADD = "alter table cell.thing add column note text;\n";
@@ -53,16 +53,16 @@ const pending = (sets: MigrationSet[]) =>
 describe("a folder of migrations", () => {
   test("is read in the order of its numbers, with phase and a checksum that ignores the line ends", async () => {
     const unix = await setOf({
-      "0010.contract.drop-b.sql": "select 1;\n",
+      "0010.contract.drop-b.sql": "-- cellway: needs 1.2.3\nselect 1;\n",
       "0002.expand.add-b.sql": "select 2;\n",
       "README.md": "",
     });
-    expect(unix.migrations.map(({ name, phase }) => [name, phase])).toEqual([
-      ["0002.expand.add-b.sql", "expand"],
-      ["0010.contract.drop-b.sql", "contract"],
+    expect(unix.migrations.map(({ name, phase, needs }) => [name, phase, needs])).toEqual([
+      ["0002.expand.add-b.sql", "expand", undefined],
+      ["0010.contract.drop-b.sql", "contract", "1.2.3"],
     ]);
     const windows = await setOf({
-      "0010.contract.drop-b.sql": "select 1;\r\n",
+      "0010.contract.drop-b.sql": "-- cellway: needs 1.2.3\r\nselect 1;\r\n",
       "0002.expand.add-b.sql": "select 2;\r\n",
     });
     expect(windows.migrations).toEqual(unix.migrations);
@@ -78,6 +78,15 @@ describe("a folder of migrations", () => {
   ])("with the misnamed file %s is refused, naming it", async (name) => {
     await expect(setOf({ [name]: "" })).rejects.toThrow(name);
   });
+
+  test.each(["select 1;\n", "-- cellway: needs\n", "-- cellway: needs latest\n"])(
+    "with a contract step %j that does not say which release it needs is refused, naming it",
+    async (sql) => {
+      await expect(setOf({ "0001.contract.a.sql": sql })).rejects.toThrow(
+        'The contract step 0001.contract.a.sql must say, in a line "-- cellway: needs 1.2.3"',
+      );
+    },
+  );
 
   test("with a number used twice is refused, naming both files", async () => {
     const files = { "0001.expand.a.sql": "", "0001.expand.b.sql": "" };
@@ -152,9 +161,30 @@ describe("migrating", () => {
     const next = await setOf({ "0001.expand.create-thing.sql": CREATE, "0002.expand.add-note.sql": ADD });
     await withClient(url, async (client) => {
       await client.query("begin; lock table cell.thing in access share mode");
-      await expect(migrate({ url, sets: [next], tableLockTimeoutMs: 50 })).rejects.toThrow("lock timeout");
+      await expect(migrate({ url, sets: [next], tableLockTimeoutMs: 20 })).rejects.toThrow("lock timeout");
     });
     expect(namesOf(await migrate({ url, sets: [next] }))).toEqual(["0002.expand.add-note.sql"]);
+  });
+
+  test("lets those through who wait behind it for a table, and comes back until it gets it", async () => {
+    await migrate({ url, sets: [await setOf({ "0001.expand.create-thing.sql": CREATE })] });
+    const next = await setOf({ "0001.expand.create-thing.sql": CREATE, "0002.expand.add-note.sql": ADD });
+    await withClient(url, async (holder) => {
+      await holder.query("begin; lock table cell.thing in access share mode");
+      const migrated = migrate({ url, sets: [next], tableLockTimeoutMs: 100 });
+      await eventually(async () => (await select("select from pg_locks where not granted")).length > 0);
+      // It would wait for ever behind a migration that does.
+      await withClient(url, (writer) =>
+        writer.query("set lock_timeout = 2000; insert into cell.thing (id) values (1)"),
+      );
+      await holder.query("commit");
+      expect(namesOf(await migrated)).toEqual(["0002.expand.add-note.sql"]);
+    });
+  });
+
+  test("gives up a statement that takes too long, whose locks others wait for", async () => {
+    const set = await setOf({ "0001.expand.create-thing.sql": `${CREATE}select pg_sleep(30);\n` });
+    await expect(migrate({ url, sets: [set], statementTimeoutMs: 50 })).rejects.toThrow("statement timeout");
   });
 
   test("outside of a transaction builds an index concurrently, while another process waits for its turn", async () => {

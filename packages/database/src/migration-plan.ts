@@ -2,6 +2,7 @@ import type { LocalMode } from "@cellway/silo";
 import { schemaOf } from "./entities.js";
 import { type Migration, MigrationError, type MigrationSet, numberOfMigration, withBuiltInSets } from "./migrations.js";
 import { rowsOf } from "./queryable.js";
+import { isOlderRelease, isRelease } from "./releases.js";
 
 /** Runs SQL and answers the rows, bare or as `{rows}`. */
 export type SqlQuery = (sql: string, parameters?: unknown[]) => Promise<unknown>;
@@ -17,11 +18,13 @@ interface AppliedRow {
   readonly service: string;
   readonly name: string;
   readonly checksum: string;
+  /** Null where it is no contract step. */
+  readonly needs: string | null;
 }
 
 /**
- * What {@link migrate} would apply now, in its order; nothing is changed or locked. For readiness: empty means that
- * the schema is at least as new as the code.
+ * What {@link migrate} would apply now, in its order; nothing is changed or locked. For readiness: no expand step among
+ * them means that the schema has all that the code needs.
  *
  * @throws MigrationError when an applied migration was edited or is gone.
  */
@@ -45,11 +48,33 @@ export async function pendingMigrations(options: {
   return pending;
 }
 
+/**
+ * Contract steps that were applied and need a newer release than `version`: what that release uses may be gone. A release
+ * that is unknown is not judged.
+ *
+ * @returns a sentence for each.
+ */
+export async function findTooNew(options: {
+  query: SqlQuery;
+  localMode: LocalMode;
+  version: string;
+}): Promise<string[]> {
+  const { query, localMode, version } = options;
+  if (!isRelease(version)) return [];
+  const applied = (await readApplied(query, localMode)).filter(({ needs }) => needs !== null);
+  return applied
+    .filter(({ needs }) => isOlderRelease(version, needs ?? ""))
+    .map(({ service, name, needs }) => `${service}/${name} was applied and needs release ${needs}; this is ${version}`);
+}
+
 async function readApplied(query: SqlQuery, localMode: LocalMode): Promise<AppliedRow[]> {
   const schema = schemaOf(localMode);
   const found = await query("select to_regclass($1) is not null as present", [`${schema}.schema_migration`]);
   if (rowsOf<{ present: boolean }>(found)[0]?.present !== true) return [];
-  return rowsOf<AppliedRow>(await query(`select service, name, checksum from ${schema}.schema_migration`));
+  return rowsOf<AppliedRow>(
+    // As JSON: a database that an older migrate has made lacks the column.
+    await query(`select service, name, checksum, to_jsonb(m) ->> 'needs' as needs from ${schema}.schema_migration m`),
+  );
 }
 
 /**

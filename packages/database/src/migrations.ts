@@ -4,6 +4,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { LocalMode } from "@cellway/silo";
 import { snowflakeLockOf } from "./advisory-locks.js";
 import { schemaOf } from "./entities.js";
+import { isRelease } from "./releases.js";
 
 /** `expand` adds beside what is there and runs before the new code; `contract` removes what no code uses any more. */
 export type MigrationPhase = "expand" | "contract";
@@ -13,6 +14,8 @@ export interface Migration {
   /** The file's name: `0001.expand.create-organization.sql`. */
   readonly name: string;
   readonly phase: MigrationPhase;
+  /** Of a contract step: the first release that does without what is dropped. No older one may run when it is applied. */
+  readonly needs?: string;
   readonly sql: string;
   /** SHA-256 of the text in hexadecimal, the same for both conventions of line ends. */
   readonly checksum: string;
@@ -40,7 +43,8 @@ const NAME_PATTERN = /^(\d{4})\.(expand|contract)\.[a-z0-9]+(?:-[a-z0-9]+)*\.sql
 /**
  * Reads a folder of migrations, sorted by number. A README.md beside them is ignored.
  *
- * @throws MigrationError when the folder cannot be read, or naming a file that is misnamed or repeats a number.
+ * @throws MigrationError when the folder cannot be read, or naming a file that is misnamed, repeats a number, or is a
+ * contract step that does not say which release it needs.
  */
 export async function readMigrations(directory: URL | string): Promise<Migration[]> {
   const base = directory instanceof URL ? directory : pathToFileURL(directory);
@@ -109,8 +113,14 @@ export async function readTemplateSet(
 
 function createMigration(name: string, text: string): Migration {
   const sql = text.replaceAll("\r\n", "\n");
-  const phase = NAME_PATTERN.exec(name)?.[2] === "contract" ? "contract" : "expand";
-  return { name, phase, sql, checksum: createHash("sha256").update(sql).digest("hex") };
+  const checksum = createHash("sha256").update(sql).digest("hex");
+  if (NAME_PATTERN.exec(name)?.[2] !== "contract") return { name, phase: "expand", sql, checksum };
+  const needs = /^--\s*cellway:\s*needs\s+(\S+)\s*$/m.exec(sql)?.[1] ?? "";
+  if (!isRelease(needs))
+    throw new MigrationError(
+      `The contract step ${name} must say, in a line "-- cellway: needs 1.2.3", the first release that does without what it drops.`,
+    );
+  return { name, phase: "contract", needs, sql, checksum };
 }
 
 async function listFolder(folder: URL): Promise<string[]> {

@@ -2,7 +2,7 @@ import type { SiloDatabase } from "@cellway/database";
 import { createProcessRegistry, type FleetOperator, type ProcessRegistry } from "@cellway/fleet";
 import { CellFleetService, ControlFleetService } from "@cellway/gen/cellway/fleet/v1/fleet";
 import { type RpcRuntime, UNKNOWN_VERSION } from "@cellway/rpc";
-import type { LocalMode, Silo } from "@cellway/silo";
+import { ALIASES, isCounted, type LocalMode, type Silo } from "@cellway/silo";
 import type { Logger, Metrics, UsageLog } from "@cellway/telemetry";
 import type { Build } from "./http-server.js";
 import { implementContract, type ServedContract } from "./module.js";
@@ -15,6 +15,7 @@ interface FleetParts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly usage: UsageLog;
+  readonly oldNames?: Iterable<string>;
   readonly now?: () => number;
 }
 
@@ -29,6 +30,7 @@ export async function joinFleet(
   undo: (() => Promise<unknown>)[],
 ): Promise<{ readonly build: Build; readonly registries: ReadonlyMap<LocalMode, ProcessRegistry> }> {
   const build = (): Build => ({ version: config.version ?? UNKNOWN_VERSION, contract: rpc.contractDigest() });
+  countOldNames(config);
   const registries = createRegistries(config, databases, build);
   undo.push(() => stopAll(registries.values()));
   for (const [localMode, { operator }] of registries) {
@@ -38,6 +40,12 @@ export async function joinFleet(
   config.metrics.set("cellway_build_info", { ...build() }, 1);
   await Promise.all([...registries.values()].map((registry) => registry.start()));
   return { build: build(), registries };
+}
+
+/** Says which old names are counted, and that this process was given some of them. */
+function countOldNames({ silo, version = UNKNOWN_VERSION, usage, oldNames = [] }: FleetParts): void {
+  for (const alias of ALIASES) if (isCounted(alias)) usage.declare("ALIAS", alias.old);
+  for (const old of oldNames) usage.hold("ALIAS", old, { caller: silo.name, service: "settings", version });
 }
 
 /**

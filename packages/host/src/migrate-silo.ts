@@ -1,5 +1,11 @@
-import { type AppliedMigration, type MigrationSet, migrate, readMigrations } from "@cellway/database";
-import { fleetMigrations } from "@cellway/fleet";
+import {
+  type AppliedMigration,
+  type MigrationPhase,
+  type MigrationSet,
+  migrate,
+  readMigrations,
+} from "@cellway/database";
+import { fleetMigrations, listLiveVersions } from "@cellway/fleet";
 import { outboxMigrations } from "@cellway/outbox";
 import { isLocalTo, type Silo } from "@cellway/silo";
 import { tombstoneMigrations } from "@cellway/tombstones";
@@ -25,13 +31,21 @@ export async function migrationSetsOf(modules: readonly ServiceModule[]): Promis
  * Brings the database of a silo to what those of `modules` that are local to it need. Safe to run twice and from
  * several processes at once: one works, the others wait and find nothing to do.
  *
+ * @throws MigrationError for a contract step while a process may run that is older than the step needs.
  * @returns what was applied, in order; empty when nothing was missing.
  */
 export async function migrateSilo(options: {
   silo: Silo;
   databaseUrl: string;
   modules: readonly ServiceModule[];
+  /** Default `all`, which is for a database that nobody else uses. */
+  phase?: MigrationPhase | "all";
 }): Promise<AppliedMigration[]> {
   const local = options.modules.filter((module) => isLocalTo(options.silo, module.localMode));
-  return migrate({ url: options.databaseUrl, sets: await migrationSetsOf(local) });
+  return migrate({
+    url: options.databaseUrl,
+    sets: await migrationSetsOf(local),
+    listLiveVersions,
+    ...(options.phase === undefined ? {} : { phase: options.phase }),
+  });
 }

@@ -10,7 +10,7 @@ export interface ReadinessReport {
   readonly ready: boolean;
   /** `ok` or `unreachable`. Why is in the log: the error may name hosts and users. */
   readonly database: string;
-  /** Names of migrations that are not applied; empty when there are none. */
+  /** Names of expand steps that are not applied, and contract steps that were and need a newer release; mostly empty. */
   readonly migrations_pending: readonly string[];
   /** The other silos as last seen, for people; `unknown` until then. They do not decide: a cell serves on while control is away. */
   readonly peers: Readonly<Record<string, string>>;

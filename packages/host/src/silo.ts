@@ -1,4 +1,12 @@
-import { type MigrationSet, openDatabase, pendingMigrations, type SiloDatabase } from "@cellway/database";
+import {
+  applicationNameOf,
+  findTooNew,
+  type MigrationSet,
+  openDatabase,
+  pendingMigrations,
+  type SiloDatabase,
+  type SqlQuery,
+} from "@cellway/database";
 import type { ProcessRegistry } from "@cellway/fleet";
 import { findUntracked, type Outbox } from "@cellway/outbox";
 import {
@@ -46,6 +54,8 @@ export interface SiloConfig {
   readonly metrics: Metrics;
   /** What of this process is used that is to be removed. Default an empty log. */
   readonly usage?: UsageLog;
+  /** Old names that it was told something by, of the alias table: counted as used for as long as it runs. */
+  readonly oldNames?: Iterable<string>;
   readonly tokensAllowed: boolean;
   readonly reflection: ReflectionAccess;
   readonly limits?: Partial<RpcLimits>;
@@ -97,7 +107,7 @@ async function openSilo(
   const tombstones = declareTombstones(modules);
   const databases = await openDatabases(config, services, undo);
   const local = [...services, ...createTombstoneModules(tombstones, databases.keys())];
-  const schema = await createSchemaChecks(services, databases, tombstones);
+  const schema = await createSchemaChecks(config, services, { databases, tombstones });
   let isReady = false;
   const resolver = createSiloResolver(config, local, databases);
   const rpc = createRuntime(config, resolver, () => isReady);
@@ -161,7 +171,7 @@ async function openDatabases(
       siloName: config.silo.name,
       url: config.databaseUrl,
       entities: local.filter((module) => module.localMode === localMode).flatMap((module) => [...module.entities]),
-      applicationName: `cellway-${config.silo.name}`,
+      applicationName: applicationNameOf(config.silo.name, config.version),
       ...(config.poolMax === undefined ? {} : { poolMax: config.poolMax }),
       onIdleConnectionError: (error) => config.logger.warn({ err: error }, "an idle database connection broke"),
     });
@@ -172,24 +182,32 @@ async function openDatabases(
 }
 
 async function createSchemaChecks(
+  { version }: SiloConfig,
   local: readonly ServiceModule[],
-  databases: ReadonlyMap<LocalMode, SiloDatabase>,
-  tombstones: Tombstones,
+  { databases, tombstones }: { databases: ReadonlyMap<LocalMode, SiloDatabase>; tombstones: Tombstones },
 ): Promise<SchemaCheck[]> {
   const sets = await migrationSetsOf(local);
   return [...databases].map(([localMode, database]) => async () => {
     const own = sets.filter((set) => set.localMode === localMode);
     return [
       ...(await findPendingNames(database, own)),
+      ...(await findTooNew({ query: queryOf(database), localMode, version: version ?? "unknown" })),
       ...(await findUntracked(database, localMode, sourcesOf(local, localMode))),
       ...(await findUnwired(database, localMode, tombstones[localMode])),
     ];
   });
 }
 
+/** Contract steps are no reason to wait: they are applied once the code that runs is new. */
 async function findPendingNames(database: SiloDatabase, sets: readonly MigrationSet[]): Promise<string[]> {
-  const pending = await pendingMigrations({ query: (sql, parameters) => database.query(sql, parameters), sets });
-  return pending.map(({ service, migration }) => `${service}/${migration.name}`);
+  const pending = await pendingMigrations({ query: queryOf(database), sets });
+  return pending
+    .filter(({ migration }) => migration.phase === "expand")
+    .map(({ service, migration }) => `${service}/${migration.name}`);
+}
+
+function queryOf(database: SiloDatabase): SqlQuery {
+  return (sql, parameters) => database.query(sql, parameters);
 }
 
 function createSiloResolver(

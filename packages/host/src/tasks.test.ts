@@ -1,4 +1,4 @@
-import { createCellSilo, currentSiloContext } from "@cellway/silo";
+import { type Alias, createCellSilo, currentSiloContext } from "@cellway/silo";
 import { createLogger, createMetrics } from "@cellway/telemetry";
 import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
 import type { ServiceContext, TaskDefinition } from "./module.js";
@@ -13,7 +13,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-function createRunner() {
+function createRunner(aliases?: readonly Alias[]) {
   const metrics = createMetrics({ silo: "us1" });
   return {
     metrics,
@@ -21,6 +21,7 @@ function createRunner() {
       silo: createCellSilo("us1"),
       logger: createLogger({ silo: "us1", level: "silent" }),
       metrics,
+      ...(aliases === undefined ? {} : { aliases }),
     }),
   };
 }
@@ -99,4 +100,28 @@ test("two tasks of one name cannot be told apart, so the second is refused", () 
       context,
     ),
   ).toThrow("test.task");
+});
+
+test("a task that was renamed is still run by its old name, and counted under both", async () => {
+  const renamed: Alias = {
+    kind: "TASK",
+    old: "old.task",
+    current: "test.task",
+    phase: "BOTH",
+    until: "Nobody asks for it.",
+  };
+  const { runner, metrics } = createRunner([renamed]);
+  let runs = 0;
+  runner.register(
+    createTask(async () => {
+      runs += 1;
+    }),
+    context,
+  );
+  await runner.runNow("old.task");
+  await runner.runNow("test.task");
+  expect(runs).toBe(2);
+  for (const task of ["old.task", "test.task"])
+    expect(await metrics.value("cellway_task_runs_total", { task, outcome: "ok" })).toBe(2);
+  await expect(runner.runNow("other.task")).rejects.toThrow("There is no task other.task; there are: test.task.");
 });

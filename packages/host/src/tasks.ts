@@ -1,4 +1,13 @@
-import { isLocalTo, type Silo, SiloLimitError, withSiloContext } from "@cellway/silo";
+import {
+  ALIASES,
+  type Alias,
+  currentNameOf,
+  isLocalTo,
+  oldNamesOf,
+  type Silo,
+  SiloLimitError,
+  withSiloContext,
+} from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
 import type { ServiceContext, TaskDefinition } from "./module.js";
 
@@ -8,10 +17,19 @@ export interface TaskRunner {
   register(task: TaskDefinition, context: ServiceContext): void;
   /** Starts the schedule of all registered tasks. */
   start(): void;
-  /** Runs one task now and waits for it; its error is the caller's. For tests and the command line. */
+  /** Runs one task now, by its name or an old one, and waits for it; its error is the caller's. For tests and the command line. */
   runNow(name: string): Promise<void>;
   /** Starts no more runs and waits for those under way, for at most `graceMs`. */
   stop(graceMs: number): Promise<void>;
+}
+
+/** What a runner is made of. */
+interface TaskRunnerOptions {
+  readonly silo: Silo;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Names that tasks had. Default the alias table. */
+  readonly aliases?: readonly Alias[];
 }
 
 interface RegisteredTask {
@@ -21,9 +39,10 @@ interface RegisteredTask {
   running?: Promise<void>;
 }
 
-/** Creates a runner with no tasks. */
-export function createTaskRunner(options: { silo: Silo; logger: Logger; metrics: Metrics }): TaskRunner {
-  const { silo, logger, metrics } = options;
+/** Creates a runner with no tasks. A run is counted under every name that the task has. */
+export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
+  const { silo, logger, metrics, aliases = ALIASES } = options;
+  const countRun = createRunCounter(metrics, aliases);
   const registered = new Map<string, RegisteredTask>();
   let isStopped = false;
 
@@ -31,9 +50,9 @@ export function createTaskRunner(options: { silo: Silo; logger: Logger; metrics:
     const { task, context } = entry;
     try {
       await withSiloContext({ localMode: task.localMode, siloName: silo.name }, () => task.run(context));
-      metrics.count("cellway_task_runs_total", { task: task.name, outcome: "ok" });
+      countRun(task, "ok");
     } catch (error) {
-      metrics.count("cellway_task_runs_total", { task: task.name, outcome: "error" });
+      countRun(task, "error");
       throw error;
     }
   }
@@ -62,7 +81,7 @@ export function createTaskRunner(options: { silo: Silo; logger: Logger; metrics:
       for (const entry of registered.values()) schedule(entry);
     },
     async runNow(name) {
-      const entry = registered.get(name);
+      const entry = registered.get(currentNameOf("TASK", name, { aliases }));
       if (entry === undefined)
         throw new Error(`There is no task ${name}; there are: ${[...registered.keys()].join(", ")}.`);
       await run(entry);
@@ -76,6 +95,13 @@ export function createTaskRunner(options: { silo: Silo; logger: Logger; metrics:
       }
       await waitAtMost(graceMs, Promise.all(running));
     },
+  };
+}
+
+function createRunCounter(metrics: Metrics, aliases: readonly Alias[]) {
+  return ({ name }: TaskDefinition, outcome: "ok" | "error"): void => {
+    for (const task of [name, ...oldNamesOf("TASK", name, aliases)])
+      metrics.count("cellway_task_runs_total", { task, outcome });
   };
 }
 

@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { OutboxScope } from "@cellway/gen/cellway/contract/v1/options";
 import type { OutboxSelector, OutboxSelectorSchema } from "@cellway/gen/cellway/outbox/v1/operator";
 import { createRpcError } from "@cellway/rpc";
+import { ALIASES, type Alias, currentNameOf } from "@cellway/silo";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { Categories } from "./category.js";
 import type { OutboxSource } from "./source.js";
@@ -30,15 +31,20 @@ export function readSelection(selector: OutboxSelector | undefined, sources: Cat
 }
 
 /**
- * A category by its number, the full name of its message, or the last part of that. A number that this version does not
+ * A category by its number, the full name of its message, or the last part of that, be it an old one. A number that this version does not
  * know is good: rows of a newer version have it.
  *
  * @throws INVALID_ARGUMENT / INVALID_FIELD that lists what there is.
  */
-export function readCategory(text: string, sources: Categories<OutboxSource>): number {
+export function readCategory(
+  text: string,
+  sources: Categories<OutboxSource>,
+  aliases: readonly Alias[] = ALIASES,
+): number {
   if (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 32_767) return Number(text);
   const known = [...sources.values()].map((source) => source.category);
-  const found = known.find(({ content }) => content.typeName === text || content.name === text);
+  const name = currentNameOf("OUTBOX_CATEGORY", text, { aliases });
+  const found = known.find(({ content }) => content.typeName === name || content.name === name);
   if (found !== undefined) return found.number;
   const names = known.map(({ number, content }) => `${content.name} (${number})`);
   throw createFieldError("category", `is none of ${names.join(", ") || "this outbox: nothing is sent from here"}`);

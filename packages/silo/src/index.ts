@@ -1,6 +1,13 @@
+export {
+  ALIASES,
+  type Alias,
+  currentNameOf,
+  isCounted,
+  oldNamesOf,
+} from "./aliases.js";
 export { currentSiloContext, type SiloContext, withoutSiloContext, withSiloContext } from "./context.js";
 export { ConfigError, SiloLimitError, type SiloLimitKind } from "./errors.js";
-export { createSettingsReader, SETTING_ALIASES, type SettingsReader } from "./settings.js";
+export { createSettingsReader, type SettingsReader } from "./settings.js";
 export {
   CONTROL_SILO_NAME,
   createCellSilo,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
+import { ALIASES } from "./aliases.js";
 import { ConfigError } from "./errors.js";
-import { createSettingsReader, SETTING_ALIASES } from "./settings.js";
+import { createSettingsReader } from "./settings.js";
 
 function createReader(env: Record<string, string | undefined>) {
   const warnings: string[] = [];
@@ -15,7 +16,7 @@ describe("settings", () => {
     expect(warnings).toEqual([]);
   });
 
-  it.each(Object.entries(SETTING_ALIASES))(
+  it.each(ALIASES.filter(({ kind }) => kind === "SETTING").map(({ current, old }) => [current, old] as const))(
     "%s is still read from %s, with one warning that names both",
     (name, old) => {
       const { reader, warnings } = createReader({ [old]: "us1" });
@@ -36,6 +37,18 @@ describe("settings", () => {
     reader.read("CELLWAY_TOPOLOGY");
     reader.read("CELLWAY_CELL");
     expect(warnings).toHaveLength(2);
+  });
+
+  it("that are set under an old name are told of, whatever else is set", () => {
+    const seen: string[] = [];
+    const env = { CELLWAY_CELL: "us1", CELLWAY_REGION: "us1", CELLWAY_TOPOLOGY: "cells.json" };
+    const reader = createSettingsReader(
+      env,
+      () => {},
+      (old) => void seen.push(old),
+    );
+    for (const name of Object.keys(env)) reader.read(name);
+    expect(seen).toEqual(["CELLWAY_REGION"]);
   });
 
   it("may be set under both names to the same value", () => {

@@ -1,14 +1,5 @@
+import { oldNamesOf } from "./aliases.js";
 import { ConfigError } from "./errors.js";
-
-/**
- * Settings that had another name when a cell was still called a region: new name to old name.
- * TODO(cells): drop an entry once no deployment sets the old name any more.
- */
-export const SETTING_ALIASES: Readonly<Record<string, string>> = {
-  CELLWAY_CELL: "CELLWAY_REGION",
-  CELLWAY_TOPOLOGY: "CELLWAY_REGION_CONFIG",
-  CELLWAY_FALLBACK_CELL: "CELLWAY_MONOLITH_REGION",
-};
 
 /** Reads settings by their current name. */
 export interface SettingsReader {
@@ -21,17 +12,21 @@ export interface SettingsReader {
 /**
  * A reader over a snapshot of the environment. An old name is honoured with one warning per process and name;
  * when both are set the current one wins, and a difference between the two is an error rather than a guess.
+ *
+ * @param onOld - told of each old name that is set, as often as it is read.
  */
 export function createSettingsReader(
   env: Readonly<Record<string, string | undefined>>,
   warn: (message: string) => void,
+  onOld?: (old: string) => void,
 ): SettingsReader {
   const warned = new Set<string>();
   const read = (name: string): string | undefined => {
     const current = env[name] || undefined;
-    const alias = SETTING_ALIASES[name];
-    const old = alias === undefined ? undefined : env[alias] || undefined;
+    const alias = oldNamesOf("SETTING", name).find((old) => (env[old] ?? "") !== "");
+    const old = alias === undefined ? undefined : env[alias];
     if (alias === undefined || old === undefined) return current;
+    onOld?.(alias);
     if (current !== undefined && current !== old) {
       throw new ConfigError(
         `environment variable ${alias}`,

@@ -115,7 +115,10 @@ describe("a good topology", () => {
   it("may still call its cells `regions`", () => {
     const { json } = createJson();
     const { cells, ...rest } = json;
-    expect(parseTopology({ ...rest, regions: cells }, "old.json")).toEqual(parseTopology(json, "cells.json"));
+    const seen: string[] = [];
+    const old = parseTopology({ ...rest, regions: cells }, "old.json", (name) => void seen.push(name));
+    expect(old).toEqual(parseTopology(json, "cells.json"));
+    expect(seen).toEqual(["topology.regions"]);
   });
 
   it("accepts the least and the greatest cell number", () => {

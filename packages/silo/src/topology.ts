@@ -1,6 +1,10 @@
 import { z } from "zod";
+import { currentNameOf } from "./aliases.js";
 import { ConfigError } from "./errors.js";
 import { isControlName } from "./silo.js";
+
+/** How the alias table calls the file. */
+const FILE = "topology.";
 
 /** The greatest cell number: it has 10 bits in every organization id. */
 export const CELL_NUMBER_MAX = 1023;
@@ -82,12 +86,13 @@ type TopologyInput = z.infer<typeof topologySchema>;
  * Reads a topology from parsed JSON.
  *
  * @param input - the JSON value: `{control: {rpc_address}, cells: [{name, number, rpc_address}], localities:
- *   [{name, display_name?, category?, cells, new_organization_cell?}]}`. The old key `regions` is read as `cells`.
+ *   [{name, display_name?, category?, cells, new_organization_cell?}]}`. An old key is read as the current one (aliases.ts).
  * @param source - the file or variable it came from, for messages.
+ * @param onOld - told of each old key that the topology has, by its name in the alias table: `topology.…`.
  * @throws ConfigError that names the first wrong entry and the rule it breaks.
  */
-export function parseTopology(input: unknown, source: string): Topology {
-  const current = renameOldKeys(input);
+export function parseTopology(input: unknown, source: string, onOld?: (old: string) => void): Topology {
+  const current = renameOldKeys(input, onOld);
   const result = topologySchema.safeParse(current);
   if (!result.success) throw toConfigError(result.error, current, source);
   assertTopology(result.data, source);
@@ -231,11 +236,16 @@ function assertUnique<T>(entries: readonly T[], list: string, key: keyof T & str
   }
 }
 
-/** @NOTE TODO(cells): `regions` was the key before cells; drop it once no file of an operator uses it. */
-function renameOldKeys(input: unknown): unknown {
-  if (typeof input !== "object" || input === null || !("regions" in input) || "cells" in input) return input;
-  const { regions, ...rest } = input;
-  return { ...rest, cells: regions };
+/** A key that is there beside its current name stays, and is refused as unknown. */
+function renameOldKeys(input: unknown, onOld?: (old: string) => void): unknown {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) return input;
+  const entries = Object.entries(input).map(([key, value]) => {
+    const current = currentNameOf("JSON_FIELD", FILE + key).slice(FILE.length);
+    if (current === key || current in input) return [key, value];
+    onOld?.(FILE + key);
+    return [current, value];
+  });
+  return Object.fromEntries(entries);
 }
 
 function toConfigError(error: z.ZodError, input: unknown, source: string): ConfigError {

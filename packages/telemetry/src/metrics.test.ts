@@ -1,3 +1,4 @@
+import { ALIASES } from "@cellway/silo";
 import { describe, expect, it } from "@jest/globals";
 import { METRIC_DEFINITIONS, type MetricName } from "./metric-definitions.js";
 import { createMetrics } from "./metrics.js";
@@ -28,6 +29,23 @@ describe("metrics", () => {
       expect(text).toContain(`# HELP ${name} ${help}`);
       expect(text).toContain(`# TYPE ${name} ${type}`);
     }
+  });
+
+  it("that had another name are exposed under it as well, of which the format stays whole", async () => {
+    const metrics = createMetrics({ silo: "us1" });
+    metrics.set("cellway_rpc_client_circuit_state", { destination: "control" }, 2);
+    const lines = (await metrics.expose()).split("\n");
+    for (const { old, current } of ALIASES.filter(({ kind }) => kind === "METRIC")) {
+      const linesOf = (name: string) =>
+        lines
+          .filter((line) => new RegExp(`^(# (HELP|TYPE) )?${name}[ {]`).test(line))
+          .map((line) => line.replace(name, ""));
+      expect(linesOf(old)).toEqual(linesOf(current));
+      expect(linesOf(old).length).toBeGreaterThan(2);
+    }
+    // A help or type may not stand twice.
+    const comments = lines.filter((line) => line.startsWith("#"));
+    expect(new Set(comments).size).toBe(comments.length);
   });
 
   it("add up, and give the value of exactly one series", async () => {

@@ -1,3 +1,4 @@
+import { ALIASES, type Alias } from "@cellway/silo";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { METRIC_DEFINITIONS, type MetricName } from "./metric-definitions.js";
 
@@ -19,7 +20,7 @@ export interface Metrics {
   set(name: MetricName, labels: Labels, value: number): void;
   /** The current value of a counter or gauge for exactly these labels; 0 when never recorded. For tests and status pages. */
   value(name: MetricName, labels: Labels): Promise<number>;
-  /** The Prometheus text exposition of everything. */
+  /** The Prometheus text exposition of everything; a metric that had another name is there under both. */
   expose(): Promise<string>;
 }
 
@@ -71,11 +72,25 @@ export function createMetrics(options: { silo: string }): Metrics {
       const wanted = Object.entries(labels);
       return metric.values.find((sample) => wanted.every(([key, value]) => sample.labels[key] === value))?.value ?? 0;
     },
-    expose() {
+    async expose() {
       flush();
-      return registry.metrics();
+      const renamed = ALIASES.filter(({ kind }) => kind === "METRIC");
+      const old = renamed.map(async (alias) =>
+        renameMetric(await registry.getSingleMetricAsString(alias.current), alias),
+      );
+      return [await registry.metrics(), ...(await Promise.all(old))].join("\n");
     },
   };
+}
+
+/** The exposition of one metric under its old name: its sums and buckets too. */
+function renameMetric(text: string, { old, current }: Pick<Alias, "old" | "current">): string {
+  const lines = text.split("\n").map((line) => {
+    const head = /^# (?:HELP|TYPE) /.exec(line)?.[0] ?? "";
+    const rest = line.slice(head.length);
+    return rest.startsWith(current) ? head + old + rest.slice(current.length) : line;
+  });
+  return `${lines.join("\n")}\n`;
 }
 
 function need<T>(metrics: Map<string, T>, name: string): T {

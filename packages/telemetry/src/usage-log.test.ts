@@ -1,4 +1,4 @@
-import { expect, test } from "@jest/globals";
+import { expect, jest, test } from "@jest/globals";
 import { createUsageLog } from "./usage-log.js";
 
 const ME = { caller: "us1", service: "organization", version: "0.2.0" };
@@ -16,6 +16,22 @@ test("uses of a subject by one caller are one entry, with the first and the last
   expect(taken[0]?.firstAtMs).toBeGreaterThanOrEqual(beforeMs);
   expect(taken[0]?.lastAtMs).toBeGreaterThanOrEqual(taken[0]?.firstAtMs ?? Number.NaN);
   expect(usage.take()).toEqual([]);
+});
+
+test("a use that lasts is counted at once and again every ten minutes, however often it is said", () => {
+  jest.useFakeTimers();
+  try {
+    const usage = createUsageLog();
+    usage.hold("ALIAS", "OLD", ME);
+    usage.hold("ALIAS", "OLD", ME);
+    expect(usage.take()).toMatchObject([{ kind: "ALIAS", subject: "OLD", count: 1 }]);
+    jest.advanceTimersByTime(599_000);
+    expect(usage.take()).toEqual([]);
+    jest.advanceTimersByTime(2_000);
+    expect(usage.take()).toMatchObject([{ kind: "ALIAS", subject: "OLD", count: 1 }]);
+  } finally {
+    jest.useRealTimers();
+  }
 });
 
 test("what was taken and given back is not lost and not counted twice", () => {

@@ -36,6 +36,8 @@ export interface UsageLog {
   readonly declared: readonly CountedSubject[];
   /** Counts one use, in less than a microsecond. The subject is declared with it. */
   note(kind: UsageKind, subject: string, by: UsedBy): void;
+  /** Counts a use that lasts as long as this process, such as a setting: now, and again every ten minutes with {@link take}. */
+  hold(kind: UsageKind, subject: string, by: UsedBy): void;
   /** What was used since the last time. What is not used until the next time is forgotten. */
   take(): Usage[];
   /** Adds back what was taken and could not be written down. */
@@ -46,6 +48,8 @@ export interface UsageLog {
 
 /** Callers of one subject that are told apart; all others are one, as the table that keeps them does it. */
 const CALLERS_MAX = 200;
+/** How often a use that lasts is counted again. */
+const HOLD_INTERVAL_MS = 600_000;
 const OTHER: UsedBy = { caller: "other", service: "other", version: "other" };
 
 interface Entry {
@@ -72,6 +76,8 @@ class MemoryUsageLog implements UsageLog {
     ALIAS: new Map(),
   };
 
+  private readonly held: (CountedSubject & { readonly by: UsedBy; notedAtMs: number })[] = [];
+
   get declared(): CountedSubject[] {
     return this.all().map(({ kind, subject }) => ({ kind, subject }));
   }
@@ -88,7 +94,18 @@ class MemoryUsageLog implements UsageLog {
     entry.count += 1;
   }
 
+  hold(kind: UsageKind, subject: string, by: UsedBy): void {
+    if (this.held.some((use) => use.kind === kind && use.subject === subject)) return;
+    this.held.push({ kind, subject, by, notedAtMs: performance.now() });
+    this.note(kind, subject, by);
+  }
+
   take(): Usage[] {
+    for (const use of this.held) {
+      if (performance.now() - use.notedAtMs < HOLD_INTERVAL_MS) continue;
+      use.notedAtMs = performance.now();
+      this.note(use.kind, use.subject, use.by);
+    }
     const taken: Usage[] = [];
     for (const { kind, subject, entries } of this.all()) {
       for (const [key, entry] of entries) {

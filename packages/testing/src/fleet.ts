@@ -37,6 +37,8 @@ export interface FleetOptions {
   readonly tokensAllowed?: boolean;
   /** The release that all silos are. Default `unknown`. */
   readonly version?: string;
+  /** Old names that every silo is said to have been given. */
+  readonly oldNames?: readonly string[];
   /** Milliseconds since the epoch. Default the real clock. */
   readonly now?: () => number;
 }
@@ -183,6 +185,7 @@ async function startFleetSilo(silo: Silo, databaseUrl: string, fleet: FleetParts
       useBinaryFormat: options.useBinaryFormat ?? true,
       poolMax: 5,
       ...(options.version === undefined ? {} : { version: options.version }),
+      ...(options.oldNames === undefined ? {} : { oldNames: options.oldNames }),
       ...(options.now === undefined ? {} : { now: options.now }),
     },
     options.modulesOf?.(silo.name) ?? options.modules,
