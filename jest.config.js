@@ -20,6 +20,7 @@ export default {
   testMatch: [
     "<rootDir>/{packages,services,cli,tests}/**/dist/**/*.test.js",
     "<rootDir>/{cli,tests}/dist/**/*.test.js",
+    "<rootDir>/tools/*/dist/**/*.test.js",
     "<rootDir>/tools/**/*.test.mjs",
   ],
   testTimeout: 60_000,

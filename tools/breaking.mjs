@@ -1,4 +1,5 @@
-// `buf breaking` (FILE) against what is on main: old and new run side by side, so a contract only ever grows.
+// `buf breaking` against every release of which a process may still run (proto/releases, which `cellway release cut`
+// fills), and against what is on main: old and new run side by side, so a contract only ever grows.
 //   node tools/breaking.mjs [root] [--base <ref>]
 // Without --base: on a branch the merge base with origin/main or main; on main HEAD, where proto/ has changes that are
 // not committed, and the commit before it otherwise. Compares with a `git archive` of that commit: no clone, no network.
@@ -7,7 +8,11 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { imageOf, readReleases } from "../cli/dist/releases.js";
 import { runCommand } from "./run-command.mjs";
+
+/** The exit code of buf when it compared and found something; others say that it could not. */
+const FOUND = 100;
 
 /** What buf needs of a commit; whatever of it the commit has. */
 const INPUTS = ["buf.yaml", "proto", "third_party/proto"];
@@ -71,6 +76,20 @@ export async function compareWith(root, base, bin) {
 }
 
 /**
+ * Compares the tree with a release.
+ * @param {string} root
+ * @param {string} version
+ * @returns {Promise<import("./run-command.mjs").Result>}
+ */
+async function compareWithRelease(root, version) {
+  const compared = await runCommand(["buf", "breaking", "proto", "--against", imageOf(version)], { root });
+  if (compared.code === 0 || compared.code === FOUND) return compared;
+  const { commit } = readReleases(root).find((release) => release.version === version) ?? {};
+  const remedy = `If ${imageOf(version)} cannot be read: remove ${version} from releases.json, and cut it again with cellway release cut --commit ${commit}`;
+  return { ...compared, output: `${compared.output}${remedy}\n` };
+}
+
+/**
  * @param {string} root
  * @param {readonly string[]} refs
  */
@@ -113,21 +132,55 @@ function runGit(root, args) {
 async function main() {
   const { values, positionals } = parseArgs({ options: { base: { type: "string" } }, allowPositionals: true });
   const root = resolve(positionals[0] ?? join(dirname(fileURLToPath(import.meta.url)), ".."));
+  const codes = [await checkReleases(root), await checkBase(root, values.base)];
+  process.exitCode = codes.find((code) => code !== 0) ?? 0;
+}
+
+/**
+ * @param {string} root
+ * @returns {Promise<number>} 0 where nothing breaks.
+ */
+async function checkReleases(root) {
+  try {
+    const codes = [];
+    for (const { version } of readReleases(root)) {
+      codes.push(report(await compareWithRelease(root, version), `release ${version}`));
+    }
+    return codes.find((code) => code !== 0) ?? 0;
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "ReleasesError") throw error;
+    console.log(`buf breaking: ${error.message}`);
+    return 1;
+  }
+}
+
+/**
+ * @param {string} root
+ * @param {string} [wanted]
+ * @returns {Promise<number>} 0 where nothing breaks, or where there is nothing to compare with.
+ */
+async function checkBase(root, wanted) {
   const found = existsSync(join(root, "proto"))
-    ? await findBase(root, values.base)
+    ? await findBase(root, wanted)
     : { failed: "there is no proto/ folder" };
+  if ("base" in found) return report(await compareWith(root, found.base), found.base.slice(0, 12));
   if ("skipped" in found) {
     console.log(`Not compared with an older contract: ${found.skipped}.`);
-  } else if ("failed" in found) {
-    console.log(`buf breaking: ${found.failed}.`);
-    process.exitCode = 1;
-  } else {
-    const { code, output } = await compareWith(root, found.base);
-    process.stdout.write(output);
-    const verdict = code === 0 ? "Nothing breaks" : "Something breaks, or could not be compared,";
-    console.log(`${verdict} against ${found.base.slice(0, 12)}.`);
-    process.exitCode = code;
+    return 0;
   }
+  console.log(`buf breaking: ${found.failed}.`);
+  return 1;
+}
+
+/**
+ * @param {import("./run-command.mjs").Result} result
+ * @param {string} against
+ */
+function report({ code, output }, against) {
+  process.stdout.write(output);
+  const verdict = code === 0 ? "Nothing breaks" : "Something breaks, or could not be compared,";
+  console.log(`${verdict} against ${against}.`);
+  return code;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

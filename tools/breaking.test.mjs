@@ -1,7 +1,8 @@
-import { rmSync, symlinkSync } from "node:fs";
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "@jest/globals";
+import { addRelease, imageOf } from "../cli/dist/releases.js";
 import { runCommand, runCommandOrThrow } from "./run-command.mjs";
 import { withTree, writeTree } from "./test-tree.mjs";
 
@@ -131,4 +132,67 @@ describe("buf breaking", () => {
       });
     });
   });
+
+  test("compares with every release that may still run, however old, and says which one would break", async () => {
+    await withRepository(async (root) => {
+      await release(root, "0.1.0", contract("first", "second", "third"));
+      await release(root, "0.2.0", contract("first", "second"));
+      await commit(root, {});
+      await commit(root, {});
+      const { code, output } = await breaking(root);
+      expect(code).toBe(100);
+      expect(output).toContain("third");
+      expect(output).toMatch(/Something breaks.* against release 0\.1\.0\./);
+      expect(output).toContain("Nothing breaks against release 0.2.0.");
+      writeTree(root, contract("first", "second", "third"));
+      expect(await breaking(root)).toMatchObject({ code: 0 });
+    });
+  });
+
+  test("fails with the remedy where an image is missing, not listed, changed, or no image at all", async () => {
+    await withRepository(async (root) => {
+      const image = join(root, imageOf("0.1.0"));
+      await release(root, "0.1.0", contract("first", "second"));
+      const bytes = readFileSync(image);
+      rmSync(image);
+      await expectFailure(root, /0\.1\.0\.binpb is missing, and .*releases\.json lists it: take it from git/);
+      writeFileSync(image, bytes.subarray(0, 100));
+      await expectFailure(root, /is not the image that was cut.*cellway release cut --commit 0{40}/);
+      writeFileSync(join(root, "proto/releases/releases.json"), "{}");
+      await expectFailure(root, /0\.1\.0\.binpb is not listed in .*releases\.json: take both from git/);
+      rmSync(image);
+      addRelease(root, { version: "0.1.0", commit: COMMIT }, Buffer.from("no image"));
+      await expectFailure(
+        root,
+        /If .*0\.1\.0\.binpb cannot be read: remove 0\.1\.0 from releases\.json, and cut it again/,
+      );
+    });
+  });
 });
+
+const COMMIT = "0".repeat(40);
+
+/**
+ * Keeps a contract as that of a release; the tree stays as it is.
+ * @param {string} root
+ * @param {string} version
+ * @param {Record<string, string>} files
+ */
+async function release(root, version, files) {
+  await withTree(files, async (folder) => {
+    await runCommandOrThrow(["buf", "build", "proto", "-o", "image.binpb"], {
+      root: folder,
+      bin: join(HERE, "../node_modules/.bin"),
+    });
+    addRelease(root, { version, commit: COMMIT }, readFileSync(join(folder, "image.binpb")));
+  });
+}
+
+/**
+ * @param {string} root
+ * @param {RegExp} says
+ */
+async function expectFailure(root, says) {
+  expect(await breaking(root)).toMatchObject({ code: expect.any(Number), output: expect.stringMatching(says) });
+  expect((await breaking(root)).code).not.toBe(0);
+}

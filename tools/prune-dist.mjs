@@ -4,7 +4,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const WORKSPACES = ["packages", "services", "cli", "tests", "bench"];
+const WORKSPACES = ["packages", "services", "cli", "tools", "tests", "bench"];
 const COMPILED = /(?:\.js|\.js\.map|\.d\.ts|\.d\.ts\.map)$/;
 
 /**

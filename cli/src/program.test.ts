@@ -27,6 +27,8 @@ const COMMANDS = [
   "keys",
   "keys generate",
   "keys derive",
+  "release",
+  "release cut",
 ];
 
 test.each(["", ...COMMANDS])(

@@ -5,6 +5,7 @@ import { withFleet } from "./fleet-option.js";
 import { MIGRATE_PHASES } from "./migrate-phases.js";
 import { addFleet, addReleaseRetire } from "./program-fleet.js";
 import { addOutbox } from "./program-outbox.js";
+import { addReleases } from "./program-release.js";
 import { DEFAULT_DATA_DIR, formatSettings } from "./settings.js";
 import { SILO_KINDS } from "./silo-kinds.js";
 import { VERSION } from "./version.js";
@@ -57,6 +58,7 @@ function createProgram(ctx: CommandContext, finish: Finish): Command {
     finish,
   );
   addKeys(program, ctx, finish);
+  addReleases(program, ctx, finish);
   return program;
 }
 

@@ -111,6 +111,13 @@ describe("cellway release retire", () => {
     expect(kept()).toContain("0.3.0");
   });
 
+  test("refuses while a process runs that does not know its release", async () => {
+    await withOld("unknown", async () => {
+      expect((await retire("0.2.0")).err).toMatch(/0\.2\.0 still runs: us1 \S+:\d+ \(unknown\)\./);
+      expect(kept()).toContain("0.2.0");
+    });
+  });
+
   test("refuses while a silo does not answer", async () => {
     await fleet.stopSilo("us2");
     try {

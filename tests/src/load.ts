@@ -12,6 +12,8 @@ export interface LoadParts {
   readonly clientOf: <S extends DescService>(service: S) => Client<S>;
   readonly query: SiloQuery;
   readonly cells: readonly string[];
+  /** Makes names unique where several loads meet one fleet. Default `load`. */
+  readonly tag?: string;
 }
 
 interface Known {
@@ -19,22 +21,35 @@ interface Known {
   readonly organizations: { readonly id: string; readonly projectId: string }[];
 }
 
-/** What people do in a fleet, for as long as it runs. What fails is left: it is done again, or not. */
+const FAILURES_MAX = 20;
+
+/** What people do in a fleet, for as long as it runs. What fails is noted and left: it is done again, or not. */
 export class Load {
   /** Calls that went through. */
   calls = 0;
   /** Statements by hand that went through. */
   statements = 0;
+  /** Calls and statements that failed. */
+  failed = 0;
+  /** What the first {@link FAILURES_MAX} of them said. */
+  readonly failures: string[] = [];
   private readonly stopping = new AbortController();
   private running: Promise<unknown> | undefined;
   private known: Known = { ownerUserId: "", organizations: [] };
   private made = 0;
 
-  constructor(private readonly parts: LoadParts) {}
+  private readonly tag: string;
+
+  constructor(private readonly parts: LoadParts) {
+    this.tag = parts.tag ?? "load";
+  }
 
   /** Creates a user and an organization with a project in each locality, and begins. */
   async start(): Promise<void> {
-    const { user } = await this.parts.clientOf(UserService).createUser({ username: "load", email: "load@example.com" });
+    const { user } = await this.parts.clientOf(UserService).createUser({
+      username: this.tag,
+      email: `${this.tag}@example.com`,
+    });
     this.known = { ownerUserId: user?.id ?? "", organizations: [] };
     for (const locality of ["us", "us", "de"]) await this.createOrganization(locality);
     const deeds = [
@@ -58,20 +73,24 @@ export class Load {
   private async repeat(pauseMs: number, deed: () => Promise<unknown>): Promise<void> {
     const { signal } = this.stopping;
     while (!signal.aborted) {
-      await deed().catch(() => undefined);
+      await deed().catch((error: unknown) => {
+        this.failed += 1;
+        if (this.failures.length < FAILURES_MAX)
+          this.failures.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      });
       await delay(pauseMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
   private async createOrganization(locality: string): Promise<void> {
-    const slug = `load-${this.next()}`;
+    const slug = `${this.tag}-${this.next()}`;
     const { organizationId } = await this.parts.clientOf(DirectoryService).provisionOrganization({
       requestId: slug,
       slug,
       name: slug,
       locality,
       ownerUserId: this.known.ownerUserId,
-      ownerEmail: "load@example.com",
+      ownerEmail: `${this.tag}@example.com`,
     });
     const client = this.parts.clientOf(OrganizationService);
     const { teams } = await client.listTeams({ organizationId });
@@ -85,7 +104,7 @@ export class Load {
   }
 
   private async addMember(): Promise<void> {
-    const username = `member-${this.next()}`;
+    const username = `${this.tag}-member-${this.next()}`;
     const { user } = await this.parts.clientOf(UserService).createUser({ username, email: `${username}@example.com` });
     const { id: organizationId } = this.choose();
     await this.parts.clientOf(OrganizationService).addOrganizationMember({

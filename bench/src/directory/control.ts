@@ -4,12 +4,14 @@ import { join } from "node:path";
 import { startEmbeddedPostgres } from "@cellway/database";
 import { directoryModule } from "@cellway/directory";
 import { migrateSilo, type RunningSilo, startSilo } from "@cellway/host";
+import { integrationModule } from "@cellway/integration";
 import { createHttpNetwork, createMasterKeyRing, createMethodSwitch, DEFAULT_LIMITS, type KeyRing } from "@cellway/rpc";
 import { createControlSilo } from "@cellway/silo";
 import { createLogger, createMetrics } from "@cellway/telemetry";
 import { createTestTopology, findFreePorts, TEST_MASTER_KEY } from "@cellway/testing";
+import { userModule } from "@cellway/user";
 
-/** Control with the directory alone, on a durable PostgreSQL of its own. */
+/** Control with the directory and those who tell cells of what it knows, on a durable PostgreSQL of its own. */
 export interface BenchControl {
   readonly silo: RunningSilo;
   readonly databaseUrl: string;
@@ -25,7 +27,7 @@ export async function startBenchControl(fill: (databaseUrl: string) => Promise<v
   const network = createHttpNetwork(DEFAULT_LIMITS);
   const silo = createControlSilo();
   const databaseUrl = postgres.url("postgres");
-  const modules = [directoryModule];
+  const modules = [userModule, integrationModule, directoryModule];
   await migrateSilo({ silo, databaseUrl, modules });
   await fill(databaseUrl);
   const [port] = await findFreePorts(1);

@@ -8,11 +8,12 @@ import { createControlSilo } from "@cellway/silo";
 import { createLogger, createMetrics } from "@cellway/telemetry";
 import pg from "pg";
 import type { BenchOptions } from "../options.js";
-import { median } from "../rpc/measure.js";
+import { median, quantile } from "../rpc/measure.js";
 import { printTable } from "../table.js";
 import { type BenchControl, startBenchControl } from "./control.js";
 import { measureFanOut } from "./fan-out.js";
 import { BUSY_USER_ID, type DirectorySize, generateDirectory } from "./generate.js";
+import { measureUserChange, startReceivingCells } from "./user-change.js";
 
 /** Changes that are followed from their commit to a locator. */
 const CHANGES = 200;
@@ -33,7 +34,9 @@ export async function runDirectoryBench(options: BenchOptions): Promise<void> {
   console.log(`${size.cells} cells, ${organizations} organizations, as many project keys, every 20th with an alias\n`);
   // What is measured keeps no process alive.
   const awake = setInterval(() => {}, 1_000);
-  const control = await startBenchControl((url) => generateDirectory(url, size));
+  // Organization n lives in cell 1 + n.
+  const cells = await startReceivingCells(Array.from({ length: size.cellsOfUser }, (_, index) => `c${index + 2}`));
+  const control = await startBenchControl((url) => generateDirectory(url, size, cells.addresses));
   const network = createHttpNetwork(DEFAULT_LIMITS);
   const pool = new pg.Pool({ connectionString: control.databaseUrl, max: 4 });
   const figures: Figure[] = [];
@@ -44,10 +47,12 @@ export async function runDirectoryBench(options: BenchOptions): Promise<void> {
     figures.push(await measureArrival(running, pool, size));
     await running.stop();
     figures.push(await measureLists(rpc, pool, size));
+    figures.push(await measureUserChange(control.silo.rpc, cells));
   } finally {
     await pool.end();
     await network.close();
     await control.stop();
+    await cells.close();
   }
   const fanOut = await measureFanOut();
   clearInterval(awake);
@@ -115,12 +120,12 @@ async function readPlainly(pool: pg.Pool): Promise<void> {
   }
 }
 
-/** From the commit of a move to the locator's answer, one after the other. */
+/** From the commit of a move to the locator's answer, one after the other. No organization of {@link BUSY_USER_ID} moves. */
 async function measureArrival({ locator }: RunningLocator, pool: pg.Pool, size: DirectorySize): Promise<Figure> {
   const times: number[] = [];
   const commits: number[] = [];
   for (let index = 0; index < CHANGES; index += 1) {
-    const id = String(1 + ((index * 7_919) % size.organizations));
+    const id = String(1 + size.cellsOfUser + ((index * 7_919) % (size.organizations - size.cellsOfUser)));
     const cell = locator.peekId(id)?.name === "c1" ? "c2" : "c1";
     const sql = "update control.organization_mapping set cell_name = $2 where organization_id = $1";
     commits.push(1_000 * (await timeOf(() => pool.query(sql, [id, cell]))));
@@ -171,8 +176,4 @@ async function timeOf(work: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now();
   await work();
   return (performance.now() - startedAt) / 1_000;
-}
-
-function quantile(values: readonly number[], share: number): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(share * (values.length - 1))] ?? 0;
 }

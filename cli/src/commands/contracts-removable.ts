@@ -9,6 +9,9 @@ import { describeFailures, formatAge, printFailures } from "../outbox-format.js"
 import { judgeRemovability, type KeptSubject, type Reason, type Removability, type Subject } from "../removable.js";
 import { formatTable, heading } from "../table.js";
 
+/** Silos that one line names. `--json` names all. */
+const SILOS_NAMED_MAX = 5;
+
 /** Options of `cellway contracts removable`. */
 export interface ContractsRemovableOptions {
   readonly dataDir?: string;
@@ -87,24 +90,36 @@ function formatUsers(kept: readonly KeptSubject[]): string[] {
   return [`Still used:\n${formatTable([titles, ...rows])}`];
 }
 
+/** One line for all silos with the same reason. */
 function formatUnknown(kept: readonly KeptSubject[]): string[] {
   const rows = kept.flatMap((subject) => [
-    ...subject.reasons.flatMap((reason) => {
-      return reason.why === "USED" ? [] : [[...nameColumns(subject), reason.silo, explain(reason)]];
-    }),
+    ...groupUncounted(subject.reasons).map(({ silos, why }) => [...nameColumns(subject), formatSilos(silos), why]),
     ...(subject.isInResponses
       ? [[...nameColumns(subject), "all", "responses carry it: nobody sees who reads it"]]
       : []),
   ]);
-  return rows.length === 0
-    ? []
-    : [`Not known to be unused:\n${formatTable([heading("what", "kind", "in", "why"), ...rows])}`];
+  if (rows.length === 0) return [];
+  return [`Not known to be unused:\n${formatTable([heading("what", "kind", "in", "why"), ...rows])}`];
 }
 
-function explain(reason: Exclude<Reason, { why: "USED" }>): string {
-  if (reason.why === "COUNTED_TOO_SHORT") return `counted only for ${formatAge(reason.countedMs)}`;
-  const by = reason.versions.length === 0 ? "by its processes" : `by processes of ${reason.versions.join(", ")}`;
-  return `not counted ${by}`;
+function groupUncounted(reasons: readonly Reason[]): { silos: string[]; why: string }[] {
+  const short = reasons.flatMap((reason) => (reason.why === "COUNTED_TOO_SHORT" ? [reason] : []));
+  const leastMs = Math.min(...short.map(({ countedMs }) => countedMs));
+  const groups = [{ silos: short.map(({ silo }) => silo), why: `counted only for ${formatAge(leastMs)}` }];
+  for (const reason of reasons) {
+    if (reason.why !== "NOT_COUNTED") continue;
+    const { silo, versions } = reason;
+    const why = `not counted by ${versions.length === 0 ? "its processes" : `processes of ${versions.join(", ")}`}`;
+    const group = groups.find((candidate) => candidate.why === why);
+    if (group === undefined) groups.push({ silos: [silo], why });
+    else group.silos.push(silo);
+  }
+  return groups.filter(({ silos }) => silos.length > 0);
+}
+
+function formatSilos(silos: readonly string[]): string {
+  const named = silos.slice(0, SILOS_NAMED_MAX).join(", ");
+  return silos.length <= SILOS_NAMED_MAX ? named : `${named} and ${silos.length - SILOS_NAMED_MAX} more`;
 }
 
 function nameColumns({ kind, subject }: Subject): string[] {

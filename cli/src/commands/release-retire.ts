@@ -10,6 +10,9 @@ import { findSourceRoot } from "../source-root.js";
 /** The first release whose processes report what they run. Of those before it nobody can see that none is left. */
 const FIRST_REPORTED = "0.2.0";
 
+/** What a process reports that was not told its release: it may be of any. */
+const UNKNOWN_VERSION = "unknown";
+
 /** Options of `cellway release retire`. */
 export interface ReleaseRetireOptions {
   readonly dataDir?: string;
@@ -55,8 +58,9 @@ async function isUnused(version: string, options: ReleaseRetireOptions, ctx: Com
   await withOperator(target, options, ctx, async ({ runtime }) => {
     const { answers, failures } = await askProcesses(runtime, target);
     const processes = answers
-      .flatMap(({ answer }) => answer.filter((process) => process.version === version))
-      .map(({ silo, host, pid }) => `${silo} ${host}:${pid}`);
+      .flatMap(({ answer }) => answer)
+      .filter((process) => process.version === version || process.version === UNKNOWN_VERSION)
+      .map(({ silo, host, pid, version: own }) => `${silo} ${host}:${pid}${own === version ? "" : ` (${own})`}`);
     isAnswered = processes.length === 0 && failures.length === 0;
     if (isAnswered) return EXIT_OK;
     if (options.json === true)

@@ -3,7 +3,7 @@ const DAY_MS = 86_400 * SECOND_MS;
 
 /** How often a process says that it is there, up to a tenth less at random. */
 export const REPORT_INTERVAL_MS = 10 * SECOND_MS;
-/** After which a report, or a flush, that failed is tried again. */
+/** After which a report that failed is tried again. What was counted is tried again with the next flush. */
 export const REPORT_RETRY_MS = SECOND_MS;
 /** The silence after which a process that said no goodbye counts as gone. */
 export const GONE_AFTER_MS = 60 * SECOND_MS;

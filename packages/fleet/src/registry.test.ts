@@ -83,7 +83,7 @@ describe("a process", () => {
     await process.start();
     await bench.query("alter table cell.process_to_come rename to process");
     await eventually(async () => (await process.operator.listProcesses()).processes.length === 1);
-    expect(process.log.filter((line) => line.includes("cannot write down"))).toHaveLength(1);
+    expect(process.log.filter((line) => line.includes("cannot be written down"))).toHaveLength(1);
   });
 });
 

@@ -162,7 +162,8 @@ class DatabaseRegistry implements ProcessRegistry {
       this.isFailing = false;
       return true;
     } catch (error) {
-      if (!this.isFailing) this.options.logger.warn({ err: error }, "a process cannot write down that it is there");
+      if (!this.isFailing)
+        this.options.logger.warn({ err: error }, "what this process reports cannot be written down; it is tried again");
       this.isFailing = true;
       return false;
     }

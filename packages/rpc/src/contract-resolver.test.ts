@@ -117,3 +117,14 @@ describe("a resolver", () => {
     expect(policyOf({ service }).resolver).toBeUndefined();
   });
 });
+
+describe("who may call a method", () => {
+  const resolve = { byCellName: "cell_name" };
+
+  it("is nobody of another silo when it is local only, which contradicts every caller", () => {
+    expect([...policyWith(resolve, { localOnly: true }).allowedCallers]).toEqual([]);
+    expect(() => policyWith(resolve, { localOnly: true, allowedCallers: ["CALLER_CELL"] })).toThrow(
+      /^test\.Do: local_only and allowed_callers contradict each other/,
+    );
+  });
+});

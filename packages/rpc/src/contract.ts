@@ -120,6 +120,9 @@ function readMethodPolicy(method: DescMethod): MethodPolicy {
       `${name}: caller_owns_organization is for control methods; a cell has only its own organizations.`,
     );
   }
+  if (option.localOnly && option.allowedCallers.length > 0) {
+    throw new ContractError(`${name}: local_only and allowed_callers contradict each other; state one of them.`);
+  }
   return {
     name,
     path: `/${method.parent.typeName}/${method.name}`,
