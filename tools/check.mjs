@@ -24,6 +24,7 @@ const THEN = [
   { name: "buf lint", command: ["buf", "lint"] },
   { name: "buf format", command: ["buf", "format", "proto", "--diff", "--exit-code"] },
   { name: "buf breaking", command: ["node", "tools/breaking.mjs"] },
+  { name: "nothing is called before it is everywhere", command: ["node", "tools/new-calls.mjs"] },
   { name: "generated code is current", command: ["node", "tools/generate.mjs", "--check"] },
 ];
 

@@ -14,6 +14,7 @@ import type { CommandContext } from "./context.js";
 import { EXIT_FAILED } from "./errors.js";
 import type { FleetTarget } from "./fleet-target.js";
 import { createRemoteResolver } from "./remote-resolver.js";
+import { VERSION } from "./version.js";
 
 /** Somebody who may call everything in a fleet and serves nothing. */
 export interface Operator {
@@ -33,6 +34,8 @@ export function createOperator(target: FleetTarget): Operator {
   const resolver = createRemoteResolver({ directory: () => runtime.client(DirectoryService), target });
   const common = {
     silo,
+    version: VERSION,
+    callerService: "cli",
     network,
     resolver,
     keys: createMasterKeyRing(target.masterKeys),

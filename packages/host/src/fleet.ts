@@ -1,15 +1,12 @@
 import type { SiloDatabase } from "@cellway/database";
 import { createProcessRegistry, type FleetOperator, type ProcessRegistry } from "@cellway/fleet";
 import { CellFleetService, ControlFleetService } from "@cellway/gen/cellway/fleet/v1/fleet";
-import type { RpcRuntime } from "@cellway/rpc";
+import { type RpcRuntime, UNKNOWN_VERSION } from "@cellway/rpc";
 import { ALIASES, isCounted, type LocalMode, type Silo } from "@cellway/silo";
 import type { Logger, Metrics, UsageLog } from "@cellway/telemetry";
 import type { Build } from "./http-server.js";
 import { implementContract, type ServedContract } from "./module.js";
 import { stopAll } from "./stop-silo.js";
-
-/** The release of a process that was not told. */
-const UNKNOWN_VERSION = "unknown";
 
 /** What is needed of a silo. */
 interface FleetParts {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DescService } from "@bufbuild/protobuf";
 import type { EntityClass, SiloDatabase } from "@cellway/database";
 import type { Outbox, OutboxReceiver, OutboxSource } from "@cellway/outbox";
-import type { CellResolver, RpcRuntime } from "@cellway/rpc";
+import type { CellResolver, RpcCaller } from "@cellway/rpc";
 import type { LocalMode, Silo, Topology } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
 import type { CascadeRule, TombstoneSource } from "@cellway/tombstones";
@@ -14,8 +14,8 @@ export interface ServiceContext {
   readonly topology: Topology;
   /** The tables of the service's own side. */
   readonly database: SiloDatabase;
-  /** Clients of every service, wherever it runs. */
-  readonly rpc: Pick<RpcRuntime, "client">;
+  /** Clients of every service, wherever it runs, and `peerSupports` for what may not be everywhere yet. */
+  readonly rpc: RpcCaller;
   /** What this side tells the other: `flush` waits until it has been told, `assertRoom` asks whether too much waits for it. */
   readonly outbox: Pick<Outbox, "flush" | "assertRoom">;
   readonly logger: Logger;

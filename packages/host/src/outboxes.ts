@@ -40,7 +40,7 @@ export function createOutboxes(
       context: { localMode, siloName: parts.silo.name },
       database,
       sources: sourcesOf(modules, localMode),
-      courier: createRpcCourier(rpc, localMode),
+      courier: createRpcCourier(rpc.forService(localMode === "CONTROL" ? "control_outbox" : "cell_outbox"), localMode),
     });
     database.onWrite = () => outbox.wake();
     outboxes.set(localMode, outbox);

@@ -229,6 +229,7 @@ function createSiloResolver(
 function createRuntime(config: SiloConfig, resolver: CellResolver | undefined, isReady: () => boolean): RpcRuntime {
   return createRpcRuntime({
     silo: config.silo,
+    ...(config.version === undefined ? {} : { version: config.version }),
     network: config.network,
     keys: config.keys,
     logger: config.logger,
@@ -256,7 +257,7 @@ function createContexts(
     topology: config.topology,
     database: need(parts.databases, module.localMode),
     outbox: need(parts.outboxes, module.localMode),
-    rpc: parts.rpc,
+    rpc: parts.rpc.forService(module.name),
     logger: config.logger,
     metrics: config.metrics,
     now: config.now ?? Date.now,

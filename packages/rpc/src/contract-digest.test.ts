@@ -1,6 +1,6 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { expect, test } from "@jest/globals";
-import { contractDigestOf } from "./contract-digest.js";
+import { describeContract } from "./contract-digest.js";
 import { createTestFile, need } from "./test-support.js";
 
 /** The digest of two services of one file, after a change. */
@@ -24,7 +24,7 @@ function digestOf(change: { field?: JsonObject; method?: JsonObject } = {}, isRe
     service: [serviceOf("First"), serviceOf("Second")],
   });
   const services = ["First", "Second"].map((name) => need(file.getService(`test.${name}`)));
-  return contractDigestOf(isReversed ? services.reverse() : services);
+  return describeContract(isReversed ? services.reverse() : services).digest;
 }
 
 test("the digest of the same contract is the same, in whatever order its services were added", () => {

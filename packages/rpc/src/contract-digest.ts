@@ -1,68 +1,112 @@
 import { createHash } from "node:crypto";
-import type { DescEnum, DescField, DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  toBinary,
+} from "@bufbuild/protobuf";
+import {
+  type ContractEnum,
+  ContractEnumSchema,
+  type ContractField,
+  ContractFieldSchema,
+  type ContractMessage,
+  ContractMessageSchema,
+  type ContractMethod,
+  ContractMethodSchema,
+  ContractSchema,
+  ContractServiceSchema,
+} from "@cellway/gen/cellway/contract/v1/peer";
 import { methodPolicyOf, servicePolicyOf } from "./contract.js";
 
+/** What a process serves, as it tells it. */
+export interface ContractDescription {
+  /** See {@link digestOfContract}. */
+  readonly digest: string;
+  /** A serialized `cellway.contract.v1.Contract`. */
+  readonly bytes: Uint8Array;
+}
+
 /**
- * Names what a process serves: the same for two processes exactly when they serve the same methods, with the same
+ * Describes what a process serves: the same for two processes exactly when they serve the same methods, with the same
  * policies and the same messages (validation rules aside), whatever order they were declared in.
- *
- * @returns 16 hexadecimal digits.
  */
-export function contractDigestOf(services: readonly DescService[]): string {
-  const lines = new Set<string>();
-  const seen = new Set<DescMessage | DescEnum>();
-  for (const service of services) {
-    const { key, localMode } = servicePolicyOf(service);
-    lines.add(`service ${service.typeName} ${key} ${localMode}`);
-    for (const method of service.methods) {
-      lines.add(describeMethod(method));
-      addMessage(method.input, lines, seen);
-      addMessage(method.output, lines, seen);
-    }
+export function describeContract(services: readonly DescService[]): ContractDescription {
+  const messages = new Map<string, ContractMessage>();
+  const enums = new Map<string, ContractEnum>();
+  const addType = ({ message, enum: type }: Pick<DescField, "message" | "enum">) => {
+    if (message !== undefined && !messages.has(message.typeName)) addMessage(message);
+    if (type !== undefined) enums.set(type.typeName, describeEnum(type));
+  };
+  const addMessage = (message: DescMessage) => {
+    messages.set(message.typeName, describeMessage(message));
+    for (const field of message.fields) addType(field);
+  };
+  for (const { input, output } of services.flatMap((service) => service.methods)) {
+    for (const message of [input, output]) addType({ message, enum: undefined });
   }
-  return createHash("sha256")
-    .update([...lines].sort().join("\n"))
-    .digest("hex")
-    .slice(0, 16);
+  const contract = create(ContractSchema, {
+    services: services.map(describeService).sort(byName),
+    messages: [...messages.values()].sort(byName),
+    enums: [...enums.values()].sort(byName),
+  });
+  const bytes = toBinary(ContractSchema, contract);
+  return { digest: digestOfContract(bytes), bytes };
 }
 
-function describeMethod(method: DescMethod): string {
-  const policy = methodPolicyOf(method);
-  const resolver = policy.resolver === undefined ? "-" : `${policy.resolver.kind}(${policy.resolver.path})`;
-  return [
-    `method ${method.parent.typeName}/${method.name}`,
-    method.methodKind,
-    method.idempotency,
-    method.input.typeName,
-    method.output.typeName,
-    resolver,
-    [...policy.allowedCallers].sort().join(","),
-    policy.timeoutMs,
-    policy.absentIfUnmapped,
-    method.deprecated,
-  ].join(" ");
+/** Names a contract by its bytes, as they were serialized: the first 16 hexadecimal digits of their SHA-256. */
+export function digestOfContract(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex").slice(0, 16);
 }
 
-function addMessage(message: DescMessage, lines: Set<string>, seen: Set<DescMessage | DescEnum>): void {
-  if (seen.has(message)) return;
-  seen.add(message);
-  for (const field of message.fields) {
-    const type = field.message ?? field.enum;
-    lines.add(
-      `field ${message.typeName} ${describeField(field)} ${type?.typeName ?? field.scalar} ${field.deprecated}`,
-    );
-    if (field.message !== undefined) addMessage(field.message, lines, seen);
-    if (field.enum !== undefined) addEnum(field.enum, lines, seen);
-  }
+function byName(a: { name: string }, b: { name: string }): number {
+  return a.name < b.name ? -1 : Number(a.name > b.name);
 }
 
-function describeField(field: DescField): string {
-  const { number, name, fieldKind, presence, oneof } = field;
-  return `${number} ${name} ${fieldKind} ${presence} ${oneof?.name ?? "-"}`;
+function describeService(service: DescService) {
+  const { key, localMode } = servicePolicyOf(service);
+  const methods = service.methods.map(describeMethod).sort(byName);
+  return create(ContractServiceSchema, { name: service.typeName, key, localMode, methods });
 }
 
-function addEnum(type: DescEnum, lines: Set<string>, seen: Set<DescMessage | DescEnum>): void {
-  if (seen.has(type)) return;
-  seen.add(type);
-  for (const { number, name } of type.values) lines.add(`value ${type.typeName} ${number} ${name}`);
+function describeMethod(method: DescMethod): ContractMethod {
+  const { resolver, allowedCallers, timeoutMs, absentIfUnmapped } = methodPolicyOf(method);
+  return create(ContractMethodSchema, {
+    name: method.name,
+    kind: method.methodKind,
+    idempotencyLevel: method.idempotency,
+    input: method.input.typeName,
+    output: method.output.typeName,
+    resolver: resolver === undefined ? "" : `${resolver.kind}(${resolver.path})`,
+    allowedCallers: [...allowedCallers].sort(),
+    timeoutMs,
+    absentIfUnmapped,
+    deprecated: method.deprecated,
+  });
+}
+
+function describeMessage({ typeName, fields }: DescMessage): ContractMessage {
+  return create(ContractMessageSchema, { name: typeName, fields: fields.map(describeField) });
+}
+
+function describeField(field: DescField): ContractField {
+  return create(ContractFieldSchema, {
+    number: field.number,
+    name: field.name,
+    kind: field.fieldKind,
+    type: field.message?.typeName ?? field.enum?.typeName ?? String(field.scalar),
+    presence: field.presence,
+    oneof: field.oneof?.name ?? "",
+    deprecated: field.deprecated,
+  });
+}
+
+function describeEnum({ typeName, values }: DescEnum): ContractEnum {
+  return create(ContractEnumSchema, {
+    name: typeName,
+    values: values.map(({ number, name }) => ({ number, name })),
+  });
 }

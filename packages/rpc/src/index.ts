@@ -1,3 +1,4 @@
+export type { RpcCaller } from "./client/callers.js";
 export {
   type CallContext,
   currentCall,
@@ -30,13 +31,15 @@ export {
   fanOut,
 } from "./fan-out.js";
 export { readUpdateMask } from "./field-mask.js";
+export { UNKNOWN_VERSION } from "./headers.js";
 export { createHttpNetwork } from "./network/http-network.js";
 export { type CapturedRequest, createMemoryNetwork, type MemoryNetwork } from "./network/memory-network.js";
 export type { Network, NetworkListener } from "./network/network.js";
 export { cutPage, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, type PageRequest, readPage } from "./paging.js";
 export type { CellResolver, Destination } from "./resolver.js";
-export { createRpcRuntime, type ReflectionAccess, type RpcRuntime, type RpcRuntimeOptions } from "./runtime.js";
+export { createRpcRuntime, type RpcRuntime, type RpcRuntimeOptions } from "./runtime.js";
 export { SILO_HEADER } from "./server/interceptors.js";
+export type { ReflectionAccess } from "./server/silo-endpoint.js";
 export { createMethodSwitch, DEFAULT_LIMITS, type MethodSwitch, type RpcLimits } from "./settings.js";
 export {
   createCellKeyRing,

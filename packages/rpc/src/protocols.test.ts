@@ -32,6 +32,7 @@ function createRawClient(
     return next(req);
   };
   const send: UniversalClientFn = createSigningClient({
+    onResponse: () => {},
     send: network.send,
     signer: { caller: "control", keys: createMasterKeyRing([options.keys ?? MASTER]) },
     messageMaxBytes: 16 * 1024 * 1024,

@@ -65,8 +65,14 @@ export async function resolveDestination(
   }
 }
 
+/** @throws INVALID_ARGUMENT / INVALID_FIELD for a request that does not say where it goes, also where it stays here. */
+export function assertKey({ resolver, ...policy }: MethodPolicy, message: object): void {
+  if (resolver === undefined || resolver.kind === "single_organization" || resolver.read(message) !== "") return;
+  throw createUnsetKeyError(policy, resolver.path);
+}
+
 /** INVALID_ARGUMENT / INVALID_FIELD for a request that does not say where it goes. */
-export function createUnsetKeyError(policy: MethodPolicy, field: string): ConnectError {
+export function createUnsetKeyError(policy: Pick<MethodPolicy, "name">, field: string): ConnectError {
   return createRpcError(
     Code.InvalidArgument,
     "INVALID_FIELD",

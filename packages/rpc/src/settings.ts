@@ -40,6 +40,20 @@ export interface RpcLimits {
   readonly bodyTimeoutMs: number;
   /** Calls that a connection may have open at a time. Default 1,000. */
   readonly streamsPerSessionMax: number;
+  /** For how long a contract that a silo was seen to serve counts as served. Default 60,000. */
+  readonly peerWindowMs: number;
+  /** Contracts of one silo that are kept apart; a rolling restart has two. Default 8. */
+  readonly peerDigestsMax: number;
+  /** Contracts of all silos that are kept. Default 32. */
+  readonly peerContractsMax: number;
+  /** Time for a silo to say what it serves. Default 2,000. */
+  readonly peerDescribeTimeoutMs: number;
+  /** First pause after a silo did not say what it serves; doubles up to {@link peerPauseMaxMs}. Default 1,000. */
+  readonly peerPauseMs: number;
+  /** Default 60,000. */
+  readonly peerPauseMaxMs: number;
+  /** Silence of a silo after which a call that is refused for it makes it say again what it serves. Default 5,000. */
+  readonly peerProbeMs: number;
 }
 
 /** The limits that hold when nothing else is said. */
@@ -64,6 +78,13 @@ export const DEFAULT_LIMITS: RpcLimits = {
   unverifiedMaxBytes: 64 * 1024 * 1024,
   bodyTimeoutMs: 10_000,
   streamsPerSessionMax: 1_000,
+  peerWindowMs: 60_000,
+  peerDigestsMax: 8,
+  peerContractsMax: 32,
+  peerDescribeTimeoutMs: 2_000,
+  peerPauseMs: 1_000,
+  peerPauseMaxMs: 60_000,
+  peerProbeMs: 5_000,
 };
 
 /** Methods that an operator has switched off, by name: `organization.CreateOrganization` or `organization.*`. Live. */

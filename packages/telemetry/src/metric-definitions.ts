@@ -43,6 +43,11 @@ export const METRIC_DEFINITIONS = {
     help: "Calls refused before they were sent: `circuit_open`, `concurrency_limit`, `method_disabled`, `unmapped`.",
     labels: ["method", "destination", "why"],
   },
+  cellway_rpc_client_peer_too_old_total: {
+    type: "counter",
+    help: "Calls refused, before they were sent or by the destination, because it runs a release without the method.",
+    labels: ["method", "destination"],
+  },
   cellway_rpc_client_circuit_state: {
     type: "gauge",
     help: "State of the circuit breaker of a destination: 0 closed, 1 half open, 2 open.",

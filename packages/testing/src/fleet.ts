@@ -25,6 +25,8 @@ import { createTestTopology } from "./topology.js";
 /** What a test fleet is made of. */
 export interface FleetOptions {
   readonly modules: readonly ServiceModule[];
+  /** What a silo is made of in place of {@link modules}, such as those of another release. Asked at each of its starts. */
+  readonly modulesOf?: (silo: string) => readonly ServiceModule[];
   /** Default `siloed`: control and three cells. */
   readonly mode?: "siloed" | "monolith";
   /** Default `memory`: the whole stack without sockets. */
@@ -186,7 +188,7 @@ async function startFleetSilo(silo: Silo, databaseUrl: string, fleet: FleetParts
       ...(options.oldNames === undefined ? {} : { oldNames: options.oldNames }),
       ...(options.now === undefined ? {} : { now: options.now }),
     },
-    options.modules,
+    options.modulesOf?.(silo.name) ?? options.modules,
   );
   return { ...running, ...parts };
 }

@@ -4,6 +4,9 @@ import { Code, ConnectError, createContextKey, type Interceptor } from "@connect
 import { currentCall, formatViewer } from "../context.js";
 import { type MethodPolicy, methodPolicyOf } from "../contract.js";
 import { clearUnsent, createRpcError, isUnsent, markUnsent } from "../errors.js";
+import { CALLER_SERVICE_HEADER, CALLER_VERSION_HEADER } from "../headers.js";
+import { readPathMissing } from "../peers/errors.js";
+import type { PeerContracts } from "../peers/peer-contracts.js";
 import { type CellResolver, type Destination, resolveDestination } from "../resolver.js";
 import { nameOfCode } from "../server/interceptors.js";
 import type { RpcLimits } from "../settings.js";
@@ -19,6 +22,12 @@ export const kDeadlineAt = createContextKey<number>(Number.POSITIVE_INFINITY, { 
 /** Where the call goes. Set by the resolution interceptor, read by the transport. */
 export const kDestination = createContextKey<Destination | undefined>(undefined, { description: "destination" });
 
+/** Which service's code makes the call. Set by the transport. */
+export const kCallerService = createContextKey("", { description: "caller service" });
+
+/** Whether the call asks a silo what it serves, so that it does not depend on the answer. */
+export const kAsksContract = createContextKey(false, { description: "asks for the contract" });
+
 /** What the client chain needs. */
 export interface ClientChainOptions {
   readonly controlAddress: string;
@@ -29,11 +38,24 @@ export interface ClientChainOptions {
   readonly metrics: Metrics;
   /** The one state per silo. */
   readonly peerOf: (silo: string) => Peer;
+  /** What the silos serve. */
+  readonly contracts: PeerContracts;
+  /** The release of this process. */
+  readonly version: string;
 }
 
-/** The client chain for calls that leave the silo, outermost first: telemetry → viewer and trace → resolution → resilience. */
+/**
+ * The client chain for calls that leave the silo, outermost first: telemetry → viewer and trace → resolution → what the
+ * peer serves → resilience.
+ */
 export function createClientInterceptors(options: ClientChainOptions): Interceptor[] {
-  return [createClientTelemetry(options), addCallContext, createResolution(options), createResilience(options)];
+  return [
+    createClientTelemetry(options),
+    addCallContext,
+    createResolution(options),
+    createPeerGuard(options),
+    createResilience(options),
+  ];
 }
 
 function createClientTelemetry(options: ClientChainOptions): Interceptor {
@@ -82,8 +104,11 @@ function createResolution(options: ClientChainOptions): Interceptor {
       const destination = await resolveOrThrow(policy, message, options);
       req.contextValues.set(kDestination, destination);
       req.header.set(AUDIENCE_HEADER, destination.silo);
+      req.header.set(CALLER_VERSION_HEADER, options.version);
+      req.header.set(CALLER_SERVICE_HEADER, req.contextValues.get(kCallerService));
       return next({ ...req, message: rest, url: destination.address + policy.path });
     }
+    if (req.contextValues.get(kDestination) !== undefined) return next(req);
     const resolution = await resolveDestination(policy, req.message, options);
     if ("destination" in resolution) {
       req.contextValues.set(kDestination, resolution.destination);
@@ -134,6 +159,22 @@ async function peekFirst<T extends object>(messages: AsyncIterable<T>): Promise<
     for (let item = await iterator.next(); item.done !== true; item = await iterator.next()) yield item.value;
   })();
   return [first.value, rest];
+}
+
+/** Refuses what the silo is known not to have yet, and learns it from the silo's own answer where it is not known. */
+function createPeerGuard({ contracts }: ClientChainOptions): Interceptor {
+  return (next) => async (req) => {
+    const destination = req.contextValues.get(kDestination);
+    if (destination === undefined || req.contextValues.get(kAsksContract)) return next(req);
+    const policy = methodPolicyOf(req.method);
+    contracts.assertServes(policy, destination);
+    try {
+      return await next(req);
+    } catch (error) {
+      const missing = readPathMissing(error);
+      throw (missing && contracts.learnMissing(policy, destination, missing.contract)) ?? error;
+    }
+  };
 }
 
 /** Repeats attempts, only when that is safe, inside the deadline and the peer's budget. */

@@ -20,11 +20,19 @@ import { compressionGzip } from "@connectrpc/connect-node";
 import { currentCall, joinSignals } from "../context.js";
 import { methodPolicyOf } from "../contract.js";
 import { createRpcError, errorMetadataOf, isUnsent, markUnsent, reasonOf } from "../errors.js";
+import { CALLER_SERVICE_HEADER, CALLER_VERSION_HEADER, CONTRACT_HEADER } from "../headers.js";
 import type { HeaderInit, Network } from "../network/network.js";
-import { assertEnabled } from "../server/interceptors.js";
+import { createPathMissingError, isPathMissing } from "../peers/errors.js";
+import { assertEnabled, SILO_HEADER } from "../server/interceptors.js";
 import type { MethodSwitch, RpcLimits } from "../settings.js";
 import { VIEWER_HEADER } from "../signing/verifier.js";
-import { type ClientChainOptions, createClientInterceptors, kDeadlineAt, kDestination } from "./interceptors.js";
+import {
+  type ClientChainOptions,
+  createClientInterceptors,
+  kCallerService,
+  kDeadlineAt,
+  kDestination,
+} from "./interceptors.js";
 import { createSigningClient, type Signer, signOrThrow } from "./signing-client.js";
 import { COMPRESS_MIN_BYTES, createUnaryCodec, decodeReply, encodeRequest, RemoteRequest } from "./unary-call.js";
 
@@ -41,18 +49,21 @@ export interface RemoteTransportOptions extends ClientChainOptions {
   readonly useBinaryFormat?: boolean;
 }
 
+/** The transport of the code of one service, by its name. */
+export type TransportFactory = (callerService: string) => Transport;
+
 /**
- * The transport for calls that leave the silo: Connect protocol over HTTP/2. Gives every call a deadline: the
+ * The transports for calls that leave the silo: Connect protocol over HTTP/2. Gives every call a deadline: the
  * smallest of what the caller says, what the contract says and what is left of the call being served.
  *
  * Unary calls, which are nearly all, take a path of their own below the interceptors: the whole body is known, so it
  * is serialized, signed and posted in one go. Streams go through connect-es.
  */
-export function createRemoteTransport(options: RemoteTransportOptions): Transport {
+export function createRemoteTransport(options: RemoteTransportOptions): TransportFactory {
   const interceptors = createClientInterceptors(options);
   const streams = createStreamTransport(options, interceptors);
   const unary = applyInterceptors(createPoster(options), interceptors);
-  return {
+  return (callerService) => ({
     // oxlint-disable-next-line max-params -- the interface of connect-es
     unary<I extends DescMessage, O extends DescMessage>(
       method: DescMethodUnary<I, O>,
@@ -62,17 +73,17 @@ export function createRemoteTransport(options: RemoteTransportOptions): Transpor
       input: MessageInitShape<I>,
       contextValues?: ContextValues,
     ) {
-      const bounds = enter(options, method, { signal, timeoutMs, contextValues });
+      const bounds = enter(options, method, { callerService, signal, timeoutMs, contextValues });
       const message = isMessage(input, method.input) ? input : create(method.input, input);
       const req = new RemoteRequest(method, UNRESOLVED_ORIGIN, message, { ...bounds, header });
       return unary(req) as unknown as Promise<UnaryResponse<I, O>>;
     },
     // oxlint-disable-next-line max-params -- the interface of connect-es
     stream(method, signal, timeoutMs, header, input, contextValues) {
-      const bounds = enter(options, method, { signal, timeoutMs, contextValues });
+      const bounds = enter(options, method, { callerService, signal, timeoutMs, contextValues });
       return streams.stream(method, bounds.signal, bounds.timeoutMs, header, input, bounds.contextValues);
     },
-  };
+  });
 }
 
 type UnaryFn = (req: UnaryRequest) => Promise<UnaryResponse>;
@@ -102,6 +113,8 @@ function createPoster(options: RemoteTransportOptions): UnaryFn {
     header["accept-encoding"] = "gzip";
     header["connect-timeout-ms"] = String(Math.max(1, Math.ceil(deadlineAtMs - Date.now())));
     if (encoding !== "") header["content-encoding"] = encoding;
+    header[CALLER_VERSION_HEADER] = options.version;
+    header[CALLER_SERVICE_HEADER] = req.contextValues.get(kCallerService);
     header["authorization"] = signOrThrow(options.signer, destination?.silo ?? "", {
       path: policy.path,
       contentType: codec.contentType,
@@ -120,8 +133,15 @@ function createPoster(options: RemoteTransportOptions): UnaryFn {
     const reply = await options.network.post(post).catch((error: unknown) => {
       throw nameSilo(error, destination?.silo ?? "");
     });
+    const contract = textOf(reply.header[CONTRACT_HEADER]);
+    options.contracts.note(destination?.silo ?? "", contract, reply.header[SILO_HEADER] !== undefined);
+    if (isPathMissing(reply.status, textOf(reply.header["content-type"]))) throw createPathMissingError(contract);
     return decodeReply(codec, req.method, reply, messageMaxBytes);
   };
+}
+
+function textOf(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === "object" ? value[0] : value;
 }
 
 /** The network knows addresses; people know silos. */
@@ -141,6 +161,11 @@ function createStreamTransport(options: RemoteTransportOptions, interceptors: In
       send: options.network.send,
       signer: options.signer,
       messageMaxBytes: options.limits.messageMaxBytes,
+      onResponse(silo, { status, header }) {
+        const contract = header.get(CONTRACT_HEADER) ?? undefined;
+        options.contracts.note(silo, contract, header.has(SILO_HEADER));
+        if (isPathMissing(status, header.get("content-type"))) throw createPathMissingError(contract);
+      },
     }),
     useBinaryFormat: options.useBinaryFormat ?? true,
     interceptors,
@@ -156,6 +181,7 @@ function enter(
   options: RemoteTransportOptions,
   method: DescMethod,
   bounds: {
+    callerService: string;
     signal: AbortSignal | undefined;
     timeoutMs: number | undefined;
     contextValues: ContextValues | undefined;
@@ -180,6 +206,8 @@ function enter(
     signal: joinSignals(bounds.signal, parent?.signal),
     // Zero would mean "no deadline" below; one that has passed is one that passes at once.
     timeoutMs: Math.max(1, Math.floor(deadlineAtMs - nowMs)),
-    contextValues: (bounds.contextValues ?? createContextValues()).set(kDeadlineAt, deadlineAtMs),
+    contextValues: (bounds.contextValues ?? createContextValues())
+      .set(kDeadlineAt, deadlineAtMs)
+      .set(kCallerService, bounds.callerService),
   };
 }

@@ -6,7 +6,7 @@ import { type CallContext, withCallContext } from "../context.js";
 import { isUnsent, reasonOf } from "../errors.js";
 import { createMemoryNetwork } from "../network/memory-network.js";
 import { createRpcRuntime } from "../runtime.js";
-import { CONTROL_KEYS, createUs1, entered, LOCAL } from "../server/test-support.js";
+import { CONTROL_KEYS, createUs1, entered, GET, LOCAL } from "../server/test-support.js";
 import { failure } from "./test-support.js";
 
 const ADDRESS = "http://us1.test:1";
@@ -76,7 +76,9 @@ it("calls whose time is over already are not sent, and do not open the circuit",
 it("a viewer in the headers of a call is not handed on: the runtime alone says who it is", async () => {
   const { network, get } = await createPair();
   const seen: (string | null)[] = [];
-  network.onRequest = ({ header }) => void seen.push(header.get("x-cellway-viewer"));
+  network.onRequest = ({ url, header }) => {
+    if (url.endsWith(GET)) seen.push(header.get("x-cellway-viewer"));
+  };
   const headers = { "x-cellway-viewer": "kind=system" };
   await get({ headers });
   await withCallContext(CALL, () => get({ headers }));

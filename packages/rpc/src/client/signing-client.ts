@@ -1,5 +1,9 @@
 import { Code } from "@connectrpc/connect";
-import { createAsyncIterable, type UniversalClientFn } from "@connectrpc/connect/protocol";
+import {
+  createAsyncIterable,
+  type UniversalClientFn,
+  type UniversalClientResponse,
+} from "@connectrpc/connect/protocol";
 import { createRpcError, markUnsent } from "../errors.js";
 import { collectBody } from "../network/network.js";
 import { createTooLargeError } from "../network/network-errors.js";
@@ -41,6 +45,8 @@ export function createSigningClient(options: {
   send: UniversalClientFn;
   signer: Signer;
   messageMaxBytes: number;
+  /** Called with the head of each response and the silo that it is from. What it throws, the call fails with. */
+  onResponse: (silo: string, response: UniversalClientResponse) => void;
 }): UniversalClientFn {
   // Envelopes and protocol framing may add a little to a message of the largest size.
   const bodyMaxBytes = options.messageMaxBytes + 1_024;
@@ -58,6 +64,8 @@ export function createSigningClient(options: {
       body,
     });
     header.set("authorization", authorization);
-    return options.send({ ...req, header, body: createAsyncIterable([body]) });
+    const response = await options.send({ ...req, header, body: createAsyncIterable([body]) });
+    options.onResponse(audience, response);
+    return response;
   };
 }

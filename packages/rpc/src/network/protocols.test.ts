@@ -36,7 +36,12 @@ function createHealthEndpoint(onWatch: (signal: AbortSignal) => void = () => {})
     name: `health.${handler.method.name}`,
     guard: "signed" as const,
   }));
-  return createEndpoint({ handlers, verifier: CREDULOUS, messageMaxBytes: MESSAGE_MAX_BYTES });
+  return createEndpoint({
+    contract: "0.2.0;0123456789abcdef",
+    handlers,
+    verifier: CREDULOUS,
+    messageMaxBytes: MESSAGE_MAX_BYTES,
+  });
 }
 
 const PROTOCOLS = { connect: createConnectTransport, grpc: createGrpcTransport, "grpc-web": createGrpcWebTransport };

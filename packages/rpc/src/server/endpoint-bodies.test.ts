@@ -72,6 +72,7 @@ describe.each(NAMES)("over %s", (name) => {
     router.service(LOCAL, { get: entered } as never);
     const onRefused = jest.fn();
     const us1 = createEndpoint({
+      contract: "0.2.0;0123456789abcdef",
       handlers: router.handlers.map((handler) => ({ handler, name: `local.${handler.method.name}`, guard: "signed" })),
       verifier: createVerifier({
         silo: "us1",

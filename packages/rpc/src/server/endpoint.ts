@@ -9,6 +9,7 @@ import {
   uResponseNotFound,
 } from "@connectrpc/connect/protocol";
 import { createRpcError } from "../errors.js";
+import { CONTRACT_HEADER } from "../headers.js";
 import { type IntakeResult, takeInBody } from "../network/incoming-body.js";
 import { createTooLargeError } from "../network/network-errors.js";
 import { DEFAULT_LIMITS } from "../settings.js";
@@ -42,6 +43,8 @@ const ENVELOPE_ALLOWANCE_BYTES = 1_024;
 
 /** What an endpoint is made of. */
 export interface EndpointOptions {
+  /** The value of {@link CONTRACT_HEADER}. */
+  readonly contract: string;
   readonly handlers: readonly GuardedHandler[];
   readonly verifier: Verifier;
   readonly messageMaxBytes: number;
@@ -62,17 +65,28 @@ export function createEndpoint(options: EndpointOptions): UniversalHandlerFn {
   return async function endpoint(req) {
     const path = pathOf(req.url);
     const guarded = byPath.get(path);
+    if (guarded?.guard === "open" && req.method === "POST") return guarded.handler(req);
+    return sayContract(await serve(req, path, guarded), options.contract);
+  };
+
+  async function serve(req: UniversalServerRequest, path: string, guarded: GuardedHandler | undefined) {
     if (guarded === undefined) return uResponseNotFound;
     // A GET carries its message in the query, which is not what we sign.
     if (req.method !== "POST") return uResponseMethodNotAllowed;
-    if (guarded.guard === "open") return guarded.handler(req);
     const verdict = options.verifier.checkHeader(guarded.name, req.header);
     if (verdict.outcome === "refused") return refuse(guarded, req, verdict.error);
     if (verdict.outcome === "token") return pass(guarded, req, verdict.caller, req.body as AsyncIterable<Uint8Array>);
     if (guarded.guard === "token") return refuse(guarded, req, createTokenNeededError());
     const read = await readVerified(req, verdict, path);
     return read instanceof Error ? refuse(guarded, req, read) : passWhole(guarded, req, read.caller, read.body);
-  };
+  }
+}
+
+/** Every answer says what is served here, so that a caller of another release knows what it may call. */
+function sayContract(response: UniversalServerResponse, contract: string): UniversalServerResponse {
+  if (response.header === undefined) return { ...response, header: new Headers({ [CONTRACT_HEADER]: contract }) };
+  response.header.set(CONTRACT_HEADER, contract);
+  return response;
 }
 
 /** Reads bodies and verifies them. Until then anybody may have sent them, so that all together get a bounded memory. */

@@ -2,6 +2,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import type { BoundCounter, Metrics, UsageLog, UsedBy } from "@cellway/telemetry";
 import type { Interceptor } from "@connectrpc/connect";
 import { deprecationsOf } from "../deprecations.js";
+import { CALLER_SERVICE_HEADER, CALLER_VERSION_HEADER } from "../headers.js";
 import type { VerifiedCaller } from "../signing/verifier.js";
 import { kCaller } from "./endpoint.js";
 
@@ -59,8 +60,8 @@ export function declareUsages(methods: readonly DescMethod[], usage: UsageLog): 
 function readUser(header: Headers, caller: VerifiedCaller | undefined): UsedBy {
   return {
     caller: caller === undefined || caller.isTool === true ? TOOL : caller.silo,
-    service: readName(header.get("x-cellway-caller-service")),
-    version: readName(header.get("x-cellway-caller-version")),
+    service: readName(header.get(CALLER_SERVICE_HEADER)),
+    version: readName(header.get(CALLER_VERSION_HEADER)),
   };
 }
 
