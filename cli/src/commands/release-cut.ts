@@ -138,7 +138,8 @@ async function runProgram(program: string, args: readonly string[], cwd: string)
     const options = { cwd, timeout: PROGRAM_TIMEOUT_MS, maxBuffer: OUTPUT_MAX_BYTES };
     return (await promisify(execFile)(program, args, options)).stdout;
   } catch (error) {
-    const { stderr, message } = error as Error & { stderr?: string };
-    throw new CommandError(`${program} ${args[0] ?? ""} failed: ${stderr?.trim() || message}`, { cause: error });
+    const { stderr, stdout, message } = error as Error & { stderr?: string; stdout?: string };
+    const why = stderr?.trim() || stdout?.trim() || message;
+    throw new CommandError(`${program} ${args[0] ?? ""} failed: ${why}`, { cause: error });
   }
 }
