@@ -195,10 +195,10 @@ describe("the old word for cell", () => {
     expect(await faultsWith(planted)).toHaveLength(3);
   });
 
-  test("may stand on a marked line, below a marker, quoted in a document and in the alias tables", async () => {
+  test("may stand on a marked line, below a marker, quoted in a document and in the alias table", async () => {
     const faults = await faultsWith({
       "packages/rpc/src/a.ts": "const region = 1; // TODO(cells)\n// TODO(cells): the old key\nconst regions = 1;\n",
-      "packages/silo/src/settings.ts": 'export const OLD = "CELLWAY_REGION";\n',
+      "packages/silo/src/aliases.ts": 'export const OLD = "CELLWAY_REGION";\n',
       "README.md": 'A multi-region backend; "region" is the old word, `region_id` the old column.\n',
       "docs/regional.md": "A regional office.\n",
     });

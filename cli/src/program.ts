@@ -52,13 +52,8 @@ function createProgram(ctx: CommandContext, finish: Finish): Command {
   addCells(program, ctx, finish);
   addOutbox(program, ctx, finish);
   addFleet(program, ctx, finish);
-  addReleaseRetire(
-    program.command("release").description("the releases of which a process may still run"),
-    ctx,
-    finish,
-  );
   addKeys(program, ctx, finish);
-  addReleases(program, ctx, finish);
+  addReleaseRetire(addReleases(program, ctx, finish), ctx, finish);
   return program;
 }
 

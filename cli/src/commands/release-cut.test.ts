@@ -1,5 +1,14 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -77,8 +86,33 @@ test("an older commit is cut with its own version and its own contracts, whateve
   const ctx = createTestContext({ cwd: root });
   await runReleaseCut({ commit: "HEAD~1", json: true }, ctx);
   await runReleaseCut({ commit: "main" }, ctx);
-  expect(JSON.parse(ctx.printed.out[0] ?? "")).toEqual({ version: "1.0.0", commit: first, image: imageOf("1.0.0") });
+  expect(JSON.parse(ctx.printed.out[0] ?? "")).toEqual({
+    version: "1.0.0",
+    commit: first,
+    image: imageOf("1.0.0"),
+    hasSchema: false,
+  });
   expect([contractOf("1.0.0").field, contractOf("1.1.0").field]).toEqual(["first", "second"]);
+});
+
+test("what the release uses of its databases is kept when the sources are those of the commit, else it is said how", async () => {
+  write("tsconfig.json", '{"compilerOptions":{"noEmit":true,"types":[]},"files":["packages/a.ts"]}');
+  write("packages/a.ts", "export const a = 1;\n");
+  write(
+    "tools/release-schema.mjs",
+    'import { writeFileSync } from "node:fs";\nwriteFileSync(`proto/releases/${process.argv[2]}.schema.json`, "{}");\n',
+  );
+  await commit();
+  const ctx = createTestContext({ cwd: root });
+  await runReleaseCut({ json: true }, ctx);
+  expect(JSON.parse(ctx.printed.out[0] ?? "")).toMatchObject({ hasSchema: true });
+  expect(readFileSync(join(root, "proto/releases/1.0.0.schema.json"), "utf8")).toBe("{}");
+  write("cli/package.json", '{"version":"1.1.0"}');
+  await commit();
+  write("packages/a.ts", "export const a = 2;\n");
+  await runReleaseCut({}, ctx);
+  expect(existsSync(join(root, "proto/releases/1.1.0.schema.json"))).toBe(false);
+  expect(ctx.printed.out.join("\n")).toContain("0. in a checkout of");
 });
 
 test("a release is cut once", async () => {

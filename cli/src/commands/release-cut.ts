@@ -14,6 +14,9 @@ const OUTPUT_MAX_BYTES = 16 * 1024 * 1024;
 /** What buf needs of a commit; whatever of it the commit has. */
 const INPUTS = ["buf.yaml", "proto", "third_party/proto"];
 
+/** What writes down what a release uses of its databases. */
+const SCHEMA_TOOL = "tools/release-schema.mjs";
+
 /** Options of `cellway release cut`. */
 export interface ReleaseCutOptions {
   /** Default: HEAD, with nothing of proto/ left to commit. */
@@ -37,12 +40,19 @@ export async function runReleaseCut(options: ReleaseCutOptions, ctx: CommandCont
   }
   addRelease(root, { version, commit }, await buildImage(root, commit));
   const image = imageOf(version);
+  const hasSchema = await writeSchema(root, { version, commit });
   if (options.json === true) {
-    ctx.terminal.out(JSON.stringify({ version, commit, image }));
+    ctx.terminal.out(JSON.stringify({ version, commit, image, hasSchema }));
     return EXIT_OK;
   }
   ctx.terminal.out(`Cut ${version} from ${commit.slice(0, 12)}: ${image}`);
   ctx.terminal.out("Next:");
+  if (!hasSchema) {
+    const command = `node ${SCHEMA_TOOL} ${version}`;
+    ctx.terminal.out(
+      `  0. in a checkout of ${commit.slice(0, 12)}, after npm ci: ${command}, and copy what it writes here`,
+    );
+  }
   ctx.terminal.out(`  1. raise "version" in cli/package.json: what comes from now on is no longer ${version}`);
   ctx.terminal.out(`  2. git add cli/package.json proto/releases && git commit -m "release: Cut ${version}"`);
   ctx.terminal.out(`  3. git tag v${version} ${commit}`);
@@ -99,6 +109,21 @@ async function buildImage(root: string, commit: string): Promise<Uint8Array> {
   }
 }
 
+/**
+ * Keeps what the release uses of its databases. Its entities have to be loaded for that, so the sources in the checkout must
+ * be those of the commit.
+ *
+ * @returns false when they are not.
+ */
+async function writeSchema(root: string, { version, commit }: { version: string; commit: string }): Promise<boolean> {
+  if (!existsSync(join(root, SCHEMA_TOOL))) return false;
+  const changes = await git(root, ["diff", "--name-only", commit, "--", "cli/src", "packages", "services"]);
+  if (changes !== "") return false;
+  await runProgram(join(root, "node_modules/.bin/tsc"), ["-b"], root);
+  await runProgram(process.execPath, [SCHEMA_TOOL, version], root);
+  return true;
+}
+
 function bufOf(root: string): string {
   return join(root, "node_modules/.bin/buf");
 }
@@ -113,7 +138,8 @@ async function runProgram(program: string, args: readonly string[], cwd: string)
     const options = { cwd, timeout: PROGRAM_TIMEOUT_MS, maxBuffer: OUTPUT_MAX_BYTES };
     return (await promisify(execFile)(program, args, options)).stdout;
   } catch (error) {
-    const { stderr, message } = error as Error & { stderr?: string };
-    throw new CommandError(`${program} ${args[0] ?? ""} failed: ${stderr?.trim() || message}`, { cause: error });
+    const { stderr, stdout, message } = error as Error & { stderr?: string; stdout?: string };
+    const why = stderr?.trim() || stdout?.trim() || message;
+    throw new CommandError(`${program} ${args[0] ?? ""} failed: ${why}`, { cause: error });
   }
 }
