@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { CommandContext } from "./context.js";
+import { addReleaseRetire } from "./program-fleet.js";
 
 /** Adds `cellway release …`. */
 export function addReleases(program: Command, ctx: CommandContext, finish: (exitCode: number) => void): void {
@@ -10,4 +11,5 @@ export function addReleases(program: Command, ctx: CommandContext, finish: (exit
     .option("--commit <ref>", "the commit that is released (default: HEAD, with nothing of proto/ left to commit)")
     .option("--json", "print one JSON line")
     .action(async (options) => finish(await (await import("./commands/release-cut.js")).runReleaseCut(options, ctx)));
+  addReleaseRetire(release, ctx, finish);
 }
