@@ -52,8 +52,8 @@ function createProgram(ctx: CommandContext, finish: Finish): Command {
   addCells(program, ctx, finish);
   addOutbox(program, ctx, finish);
   addFleet(program, ctx, finish);
-  addReleases(program, ctx, finish);
   addKeys(program, ctx, finish);
+  addReleases(program, ctx, finish);
   return program;
 }
 
