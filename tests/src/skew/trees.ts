@@ -191,7 +191,7 @@ async function applyPatch(root: string, patch: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     // The variant is no repository: without this git would look for one around it, and skip every file.
     const env = { ...process.env, GIT_CEILING_DIRECTORIES: dirname(root) };
-    const child = spawn("git", ["apply", "--recount", "--whitespace=nowarn", "-"], {
+    const child = spawn("git", ["apply", "--whitespace=nowarn", "-"], {
       cwd: root,
       env,
       stdio: ["pipe", "ignore", "pipe"],
