@@ -1,6 +1,7 @@
 import { createRegistry, type DescMethod, type DescMethodUnary, type DescService } from "@bufbuild/protobuf";
 import { AuditLogService } from "@cellway/gen/cellway/audit/v1/audit_log";
 import { UserIpService } from "@cellway/gen/cellway/audit/v1/user_ip";
+import { CellPeerService, ControlPeerService } from "@cellway/gen/cellway/contract/v1/peer";
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
 import { RouteFeedService } from "@cellway/gen/cellway/directory/v1/route_feed";
 import { CellFleetService, ControlFleetService } from "@cellway/gen/cellway/fleet/v1/fleet";
@@ -35,6 +36,8 @@ export const SERVED_CONTRACTS: readonly DescService[] = [
   CellOutboxService,
   ControlFleetService,
   CellFleetService,
+  ControlPeerService,
+  CellPeerService,
 ];
 
 /** The types of all contracts, for JSON that holds a google.protobuf.Any. */

@@ -30,17 +30,6 @@ export function addFleet(program: Command, ctx: CommandContext, finish: Finish):
     .action(async (options) => finish(await (await import("./commands/aliases.js")).runAliases(options, ctx)));
 }
 
-/** Adds `cellway release retire` to the commands about releases. */
-export function addReleaseRetire(release: Command, ctx: CommandContext, finish: Finish): void {
-  withFleet(release.command("retire <version>"))
-    .description("remove a release's contracts from this source tree; refused while a process reports that release")
-    .option("--force", "ask nobody: for a release before 0.2.0, which does not report itself")
-    .option("--json", "print one JSON line")
-    .action(async (version, options) =>
-      finish(await (await import("./commands/release-retire.js")).runReleaseRetire(version, options, ctx)),
-    );
-}
-
 function parseDays(text: string): number {
   const days = /^\d{1,3}$/.test(text) ? Number(text) : 0;
   if (days < 1 || days > DAYS_MAX) throw new InvalidArgumentError(`It must be a whole number of 1 to ${DAYS_MAX}.`);

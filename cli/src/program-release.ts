@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import type { CommandContext } from "./context.js";
+import { withFleet } from "./fleet-option.js";
 
-/** Adds `cellway release …`. @returns the command that its others are added to */
-export function addReleases(program: Command, ctx: CommandContext, finish: (exitCode: number) => void): Command {
+/** Adds `cellway release …`. */
+export function addReleases(program: Command, ctx: CommandContext, finish: (exitCode: number) => void): void {
   const release = program.command("release").description("releases whose contracts every change has to be safe beside");
   release
     .command("cut")
@@ -10,5 +11,11 @@ export function addReleases(program: Command, ctx: CommandContext, finish: (exit
     .option("--commit <ref>", "the commit that is released (default: HEAD, with nothing of proto/ left to commit)")
     .option("--json", "print one JSON line")
     .action(async (options) => finish(await (await import("./commands/release-cut.js")).runReleaseCut(options, ctx)));
-  return release;
+  withFleet(release.command("retire <version>"))
+    .description("remove a release's contracts from this source tree; refused while a process reports that release")
+    .option("--force", "ask nobody: for a release before 0.2.0, which does not report itself")
+    .option("--json", "print one JSON line")
+    .action(async (version, options) =>
+      finish(await (await import("./commands/release-retire.js")).runReleaseRetire(version, options, ctx)),
+    );
 }

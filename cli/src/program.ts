@@ -3,7 +3,7 @@ import type { CommandContext } from "./context.js";
 import { describeError, EXIT_OK, EXIT_USAGE, exitCodeOf } from "./errors.js";
 import { withFleet } from "./fleet-option.js";
 import { MIGRATE_PHASES } from "./migrate-phases.js";
-import { addFleet, addReleaseRetire } from "./program-fleet.js";
+import { addFleet } from "./program-fleet.js";
 import { addOutbox } from "./program-outbox.js";
 import { addReleases } from "./program-release.js";
 import { DEFAULT_DATA_DIR, formatSettings } from "./settings.js";
@@ -53,7 +53,7 @@ function createProgram(ctx: CommandContext, finish: Finish): Command {
   addOutbox(program, ctx, finish);
   addFleet(program, ctx, finish);
   addKeys(program, ctx, finish);
-  addReleaseRetire(addReleases(program, ctx, finish), ctx, finish);
+  addReleases(program, ctx, finish);
   return program;
 }
 

@@ -63,8 +63,12 @@ describe("a deprecated method", () => {
       const answer = await askRemovable(fleet);
       expect(answer.removable).toEqual([CANCEL]);
       expect(answer.reasons(CONFIRM)).toEqual(["us2 USED"]);
-      expect(answer.kept(CONFIRM)?.reasons[0]?.users).toMatchObject([{ caller: "control" }]);
-      expect(answer.kept(SYNC)?.reasons).toMatchObject([{ silo: "control", users: [{ caller: "de1" }] }]);
+      expect(answer.kept(CONFIRM)?.reasons[0]?.users).toMatchObject([
+        { caller: "control", service: "runtime", version: "0.2.0" },
+      ]);
+      expect(answer.kept(SYNC)?.reasons).toMatchObject([
+        { silo: "control", users: [{ caller: "de1", service: "runtime", version: "0.2.0" }] },
+      ]);
     }
     await pass(DAY_MS - SLACK_MS);
     expect((await askRemovable(fleet)).removable).toEqual([CANCEL]);

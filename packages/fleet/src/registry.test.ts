@@ -43,11 +43,12 @@ async function pass(minutes: number, ...alive: readonly TestProcess[]): Promise<
 describe("a process", () => {
   test("is listed with what it runs from its start until its goodbye", async () => {
     const process = await start("0.2.0", []);
+    await pass(1, process);
     const other = await start("0.2.1", []);
     await pass(5, process, other);
     expect((await process.operator.listProcesses()).processes).toMatchObject([
-      { silo: "us1", version: "0.2.0", contract: "contract of 0.2.0", runningMs: 5 * MINUTE_MS, silentMs: 0 },
-      { silo: "us1", version: "0.2.1" },
+      { silo: "us1", version: "0.2.0", contract: "contract of 0.2.0", runningMs: 6 * MINUTE_MS, silentMs: 0 },
+      { silo: "us1", version: "0.2.1", runningMs: 5 * MINUTE_MS },
     ]);
     await other.stop();
     expect((await process.operator.listProcesses()).processes).toHaveLength(1);

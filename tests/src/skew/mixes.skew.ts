@@ -38,7 +38,7 @@ let runs = 0;
 
 beforeAll(async () => {
   previous = await buildPreviousRelease();
-  fleet = await startSkewFleet(previous);
+  fleet = await startSkewFleet(previous, { processes: 2 });
 }, 400_000);
 
 afterAll(async () => {
@@ -111,7 +111,7 @@ test(
 );
 
 test("a cell whose contract was broken fails the scenario", async () => {
-  const broken = await buildVariant("broken", [BROKEN]);
+  const broken = await buildVariant({ name: "broken", patches: [BROKEN] });
   await mix(THIS_TREE, [broken, THIS_TREE, THIS_TREE]);
   await expect(scenario()).rejects.toThrow("slug");
   await fleet.deploy(THIS_TREE, SILOS);

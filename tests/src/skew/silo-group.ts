@@ -7,8 +7,6 @@ import { findFreePorts } from "@cellway/testing";
 import type { Balancer } from "./balancer.js";
 import type { Tree } from "./trees.js";
 
-/** Processes of each silo: with one, a restart could not go unnoticed. */
-const PROCESSES = 2;
 const READY_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 20_000;
 const POLL_MS = 50;
@@ -35,6 +33,8 @@ export interface SiloGroupOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where they log. */
   readonly folder: string;
+  /** How many there are. */
+  readonly processes: number;
 }
 
 /** The processes of one silo behind one address, of one release or, for a while, of two. */
@@ -49,7 +49,7 @@ export class SiloGroup {
   /** Migrates the silo's database and starts its first processes. */
   async open(tree: Tree): Promise<void> {
     await this.migrate(tree);
-    await Promise.all(Array.from({ length: PROCESSES }, () => this.start(tree)));
+    await Promise.all(Array.from({ length: this.options.processes }, () => this.start(tree)));
   }
 
   /**

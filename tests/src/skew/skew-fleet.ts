@@ -25,8 +25,14 @@ export interface SkewFleet {
   stop(): Promise<void>;
 }
 
+/** How a fleet is started. */
+export interface SkewFleetOptions {
+  /** Processes of each silo. */
+  readonly processes: number;
+}
+
 /** Starts every silo on one tree, each with a database of its own and a balancer before it. */
-export async function startSkewFleet(tree: Tree): Promise<SkewFleet> {
+export async function startSkewFleet(tree: Tree, options: SkewFleetOptions): Promise<SkewFleet> {
   const folder = await mkdtemp(join(tmpdir(), "cellway-skew-"));
   const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   const stop = async () => {
@@ -36,7 +42,7 @@ export async function startSkewFleet(tree: Tree): Promise<SkewFleet> {
     if (failure !== undefined) throw failure.reason;
   };
   try {
-    return { ...(await openFleet(tree, folder, undo)), stop };
+    return { ...(await openFleet({ tree, folder, ...options }, undo)), stop };
   } catch (error) {
     await stop().catch(() => undefined);
     throw error;
@@ -44,8 +50,7 @@ export async function startSkewFleet(tree: Tree): Promise<SkewFleet> {
 }
 
 async function openFleet(
-  tree: Tree,
-  folder: string,
+  { tree, folder, processes }: SkewFleetOptions & { readonly tree: Tree; readonly folder: string },
   undo: (() => Promise<unknown>)[],
 ): Promise<Omit<SkewFleet, "stop">> {
   const balancers = new Map<string, Balancer>();
@@ -66,6 +71,7 @@ async function openFleet(
       balancer,
       env: createEnvironment(silo, topology, database.url),
       folder,
+      processes,
     });
     undo.push(() => group.close());
     groups.set(silo, group);

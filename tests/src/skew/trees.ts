@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { addRelease, readReleases, removeRelease } from "cellway/dist/releases.js";
 
 const run = promisify(execFile);
 
@@ -39,16 +40,9 @@ export const THIS_TREE: Tree = { name: "this tree", root: ROOT };
 
 /** The release that was cut last: the one that most processes run when this tree is deployed. */
 export async function buildPreviousRelease(): Promise<Tree> {
-  const text = await readFile(join(ROOT, "proto", "releases", "releases.json"), "utf8");
-  const releases = Object.entries(JSON.parse(text) as Record<string, { commit: string }>);
-  const [version, release] = releases.sort(([one], [other]) => compareVersions(one, other)).at(-1) ?? [];
-  if (version === undefined || release === undefined) throw new Error("proto/releases/releases.json names no release");
-  return buildCommit(version, release.commit);
-}
-
-/** `1.10.0` is greater than `1.9.0`. */
-function compareVersions(one: string, other: string): number {
-  return one.localeCompare(other, "en", { numeric: true });
+  const release = readReleases(ROOT).at(-1);
+  if (release === undefined) throw new Error("proto/releases/releases.json names no release");
+  return buildCommit(release.version, release.commit);
 }
 
 /** The tree of a commit, with the dependencies of its own lock file. */
@@ -81,15 +75,23 @@ async function extractCommit(version: string, commit: string, root: string): Pro
   await rm(archive);
 }
 
+/** What a variant is made of. */
+export interface VariantOptions {
+  readonly name: string;
+  /** Unified diffs, applied one after the other. */
+  readonly patches: readonly string[];
+  /** The one release that it has to be safe beside. Default those of this work tree. */
+  readonly baseline?: Tree;
+}
+
 /**
  * This work tree with changes, generated and built anew.
  *
- * @param patches - unified diffs, applied one after the other.
  * @throws Error that holds what git, buf or tsc said.
  */
-export async function buildVariant(name: string, patches: readonly string[]): Promise<Tree> {
+export async function buildVariant({ name, patches, baseline }: VariantOptions): Promise<Tree> {
   const files = await listFiles();
-  const digest = await digestOf(files, patches);
+  const digest = await digestOf(files, [...patches, baseline?.root ?? ""]);
   const root = join(BUILDS, `variant-${digest}`);
   const tree = { name, root };
   if (existsSync(join(root, BUILT))) return tree;
@@ -100,10 +102,37 @@ export async function buildVariant(name: string, patches: readonly string[]): Pr
   }
   await linkDependencies(root);
   for (const patch of patches) await applyPatch(root, patch);
+  if (baseline !== undefined) await replaceReleases(root, baseline);
   await step(root, process.execPath, ["tools/generate.mjs"]);
   await step(root, join(root, "node_modules", ".bin", "tsc"), ["-b"]);
   await writeFile(join(root, BUILT), "");
   return tree;
+}
+
+/** Makes another tree the only release of which a process may still run. */
+async function replaceReleases(root: string, { root: baseline }: Tree): Promise<void> {
+  const image = `${root}.binpb`;
+  await step(baseline, join(baseline, "node_modules", ".bin", "buf"), [
+    "build",
+    "proto",
+    "--exclude-source-info",
+    "-o",
+    image,
+  ]);
+  for (const { version } of readReleases(root)) removeRelease(root, version);
+  addRelease(root, { version: "0.0.1", commit: "0".repeat(40) }, await readFile(image));
+  await rm(image);
+}
+
+/** What a check of `npm run check` says of a tree: its exit code and its output. */
+export async function checkTree(tree: Tree, tool: string): Promise<{ code: number; output: string }> {
+  try {
+    const { stdout, stderr } = await run(process.execPath, [join("tools", tool)], { cwd: tree.root });
+    return { code: 0, output: stdout + stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code?: number; stdout?: string; stderr?: string };
+    return { code: code ?? 1, output: `${stdout ?? ""}${stderr ?? ""}` };
+  }
 }
 
 /** Everything that git knows of here or would add; without tests' outputs and dependencies. */

@@ -1,12 +1,14 @@
-import { buffer } from "node:stream/consumers";
+import { readFileSync } from "node:fs";
 import { check } from "./check.js";
 import { PROCEDURES, readCheckRequest, writeCheckResponse, writeFailure } from "./protocol.js";
+
+const STDIN = 0;
 
 /** Answers one question of buf: the procedure is the first argument, the request comes on standard input. */
 async function main(): Promise<void> {
   const [procedure] = process.argv.slice(2);
   if (procedure !== PROCEDURES.check) throw new Error(`there is no procedure ${procedure ?? "without a name"}`);
-  process.stdout.write(await answer(await buffer(process.stdin)));
+  process.stdout.write(await answer(readFileSync(STDIN)));
 }
 
 async function answer(request: Uint8Array): Promise<Uint8Array> {

@@ -61,7 +61,7 @@ export function readCheckRequest(bytes: Uint8Array): CheckRequest {
   const envelope = readFields(bytes).get(1)?.[0];
   const content = envelope === undefined ? undefined : readFields(envelope).get(2)?.[0];
   const fields = readFields(content ?? new Uint8Array());
-  const known = new Map<string, FileDescriptorProto>();
+  const known: KnownFile[] = [];
   for (const file of fields.get(1) ?? []) files.push(readFile(file, known));
   for (const file of fields.get(2) ?? []) againstFiles.push(readFile(file, known));
   for (const id of fields.get(4) ?? []) ruleIds.add(new TextDecoder().decode(id));
@@ -132,13 +132,18 @@ function writeLocation(writer: BinaryWriter, { file, path }: Location): void {
   writer.join();
 }
 
-/** @param known By their bytes, files that were read: what is the same in both contracts is read once. */
-function readFile(bytes: Uint8Array, known: Map<string, FileDescriptorProto>): ContractFile {
+interface KnownFile {
+  readonly bytes: Buffer;
+  readonly proto: FileDescriptorProto;
+}
+
+/** @param known Files that were read: what is the same in both contracts is read once, and is one object. */
+function readFile(bytes: Uint8Array, known: KnownFile[]): ContractFile {
   const fields = readFields(bytes);
   const [rest, info] = splitSourceInfo(fields.get(1)?.[0] ?? new Uint8Array());
-  const key = rest.toString("latin1");
-  const proto = known.get(key) ?? fromBinary(FileDescriptorProtoSchema, rest);
-  known.set(key, proto);
+  const twin = known.find((file) => file.bytes.equals(rest));
+  const proto = twin?.proto ?? fromBinary(FileDescriptorProtoSchema, rest);
+  if (twin === undefined) known.push({ bytes: rest, proto });
   return {
     proto,
     readSourceInfo: () => (info === undefined ? undefined : fromBinary(SourceCodeInfoSchema, info)),

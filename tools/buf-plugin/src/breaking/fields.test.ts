@@ -134,6 +134,38 @@ const REMOVALS: Change[] = [
     says: /new caller → old server: old servers refuse what comes without it.*drop the rules that demand a value/,
   },
   {
+    what: "all fields of a oneof are removed and reserved that were deprecated, but an old server demands one",
+    old: [
+      ["oneof key {", "oneof key {\n    option (buf.validate.oneof).required = true;"],
+      ["string first = 10;", "string first = 10 [deprecated = true];"],
+      ["string second = 11;", "string second = 11 [deprecated = true];"],
+    ],
+    now: [
+      [
+        `  oneof key {
+    option (buf.validate.oneof).required = true;
+    string first = 10 [deprecated = true];
+    string second = 11 [deprecated = true];
+  }
+`,
+        '  reserved 10, 11;\n  reserved "first", "second";\n',
+      ],
+    ],
+    rule: "FIELD_NO_DELETE_UNLESS_DEPRECATED",
+    says: /first .* its rules demanded a value.*new caller → old server/,
+  },
+  {
+    what: "a field of a oneof is removed and reserved that was deprecated, and another is left",
+    old: [
+      ["oneof key {", "oneof key {\n    option (buf.validate.oneof).required = true;"],
+      ["string first = 10;", "string first = 10 [deprecated = true];"],
+    ],
+    now: [
+      ["    string first = 10 [deprecated = true];\n", ""],
+      ["message GetThingRequest {", 'message GetThingRequest {\n  reserved 10;\n  reserved "first";'],
+    ],
+  },
+  {
     what: "a field of a response is removed that was not deprecated",
     now: [["  Thing thing = 1;\n", '  reserved 1;\n  reserved "thing";\n']],
     rule: "FIELD_NO_DELETE_UNLESS_DEPRECATED",

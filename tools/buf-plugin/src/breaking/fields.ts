@@ -1,6 +1,7 @@
 import type { DescExtension, DescField, DescMessage } from "@bufbuild/protobuf";
-import { ScalarType } from "@bufbuild/protobuf";
+import { getOption, ScalarType } from "@bufbuild/protobuf";
 import { FeatureSet_FieldPresence as Presence } from "@bufbuild/protobuf/wkt";
+import { oneof as oneofRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { breaks, type Finding } from "../finding.js";
 import { needsValue } from "../validation/required.js";
 import { common, type Pair } from "./pair.js";
@@ -41,7 +42,7 @@ function removed({ usage }: Pair, was: DescField, is: DescMessage): Finding[] {
       }),
     ];
   }
-  if (usage.isValidated(was.parent) && needsValue(was)) {
+  if (usage.isValidated(was.parent) && (needsValue(was) || wasLastOfRequired(was, is))) {
     return [
       breaks("FIELD_NO_DELETE_UNLESS_DEPRECATED", {
         ...found,
@@ -63,6 +64,12 @@ function removed({ usage }: Pair, was: DescField, is: DescMessage): Finding[] {
       safely: `1. it was deprecated, which is done; 2. remove it with \`reserved ${was.number};\` and \`reserved "${was.name}";\``,
     }),
   ];
+}
+
+/** Whether a field was in a oneof that had to be set, of which nothing is left that could be set. */
+function wasLastOfRequired({ oneof }: DescField, is: DescMessage): boolean {
+  if (oneof === undefined || !getOption(oneof, oneofRules).required) return false;
+  return !oneof.fields.some(({ number }) => is.fields.some((field) => field.number === number));
 }
 
 function compareNames(was: DescField, is: DescField): Finding[] {

@@ -208,7 +208,7 @@ function compareTimeouts({ was, is, before, after }: Policies): Finding[] {
       direction: "old caller → new server",
       effect: "a call for which the caller still waits is given up by the server",
       safely:
-        "1. leave the contract, and let callers that want less pass a shorter deadline; 2. or add a method beside it with less time, move callers, and deprecate this one",
+        "1. let callers that want less pass a shorter deadline, or move them to a method beside it that has less time; 2. deprecate this one, and remove it when no live release calls it",
     }),
   ];
 }

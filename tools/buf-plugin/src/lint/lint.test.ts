@@ -133,6 +133,12 @@ const ROWS: Row[] = [
     says: /has only lists/,
   },
   {
+    what: "an absent answer is a stream",
+    edits: [...absent("  Thing thing = 1;\n"), ["returns (GetThingResponse)", "returns (stream GetThingResponse)"]],
+    rule: "RPC_ABSENT_RESPONSE",
+    says: /a stream has no one answer/,
+  },
+  {
     what: "an absent answer says so",
     edits: absent("  Thing thing = 1;\n  optional string text = 2;\n  repeated string list = 3;\n"),
   },

@@ -68,15 +68,18 @@ function lintPolicy(method: DescMethod): Finding[] {
  */
 function lintAbsence(method: DescMethod, policy: MethodPolicy): Finding[] {
   if (!policy.absentIfUnmapped) return [];
-  const { fields } = method.output;
-  const misread = fields.filter(isRead);
-  if (misread.length === 0 && (fields.length === 0 || fields.some(hasPresence))) return [];
-  const why =
-    misread.length === 0
-      ? `${method.output.name} has only lists, whose emptiness is an answer too`
-      : `${misread.map(({ name }) => name).join(", ")} of ${method.output.name} would be read as an answer`;
+  const why = whyNotAbsent(method);
+  if (why === undefined) return [];
   const message = `${policy.name}: absent_if_unmapped, but ${why}. Make fields optional, or messages, so that they can be absent; or drop absent_if_unmapped, and callers get CELL_MAPPING_NOT_FOUND.`;
   return [{ ruleId: "RPC_ABSENT_RESPONSE", message, at: method }];
+}
+
+function whyNotAbsent({ output, proto }: DescMethod): string | undefined {
+  if (proto.serverStreaming) return "a stream has no one answer that could be absent";
+  const misread = output.fields.filter(isRead).map(({ name }) => name);
+  if (misread.length > 0) return `${misread.join(", ")} of ${output.name} would be read as an answer`;
+  if (output.fields.length === 0 || output.fields.some(hasPresence)) return undefined;
+  return `${output.name} has only lists, whose emptiness is an answer too`;
 }
 
 function isRead(field: DescField): boolean {
