@@ -43,10 +43,13 @@ export function readReleases(root) {
  * raw SQL cannot use a column without naming it. Too much is found that way rather than too little.
  * @param {string} root
  * @param {string} version
+ * @param {{hasContracted?: boolean}} [options] `hasContracted`: what contract steps drop is gone, and an entity that maps
+ *   it is an error; else it is there, so that its uses are found. Default true.
  * @returns {Promise<ReleaseSchema>}
  */
-export async function readCurrentSchema(root, version) {
-  const files = (await Promise.all((await readMigrationFiles(root)).map(forEachSide))).flat();
+export async function readCurrentSchema(root, version, { hasContracted = true } = {}) {
+  const all = (await readMigrationFiles(root)).filter(({ phase }) => hasContracted || phase === "expand");
+  const files = (await Promise.all(all.map(forEachSide))).flat();
   const catalog = readCatalog(files);
   const texts = readTexts(root, catalog);
   const entities = await readEntities(root);
