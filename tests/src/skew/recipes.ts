@@ -23,6 +23,8 @@ export interface Recipe {
   readonly phases: readonly [string, string];
   /** The same in one step, where that is not both phases at once. */
   readonly atOnce?: string;
+  /** What a check says of it in one step. */
+  readonly refusedFor: string;
   /**
    * What people notice of it.
    *
@@ -36,6 +38,7 @@ export interface Recipe {
 export const RECIPES: readonly Recipe[] = [
   {
     title: "add a method",
+    refusedFor: "createStarterProject",
     before: [],
     phases: ["add-a-method-1", "add-a-method-2"],
     async probe(clientOf, phase) {
@@ -46,12 +49,14 @@ export const RECIPES: readonly Recipe[] = [
   },
   {
     title: "add a parameter",
+    refusedFor: "team_name",
     before: [],
     phases: ["add-a-parameter-1", "add-a-parameter-2"],
     probe: (clientOf, phase) => assertTeamName(clientOf, phase < 2 ? "Probe" : "Everyone"),
   },
   {
     title: "make a parameter required",
+    refusedFor: "became stricter",
     before: ["add-a-parameter-1"],
     phases: ["add-a-parameter-2", "make-a-parameter-required-2"],
     atOnce: "make-a-parameter-required-at-once",
@@ -59,18 +64,21 @@ export const RECIPES: readonly Recipe[] = [
   },
   {
     title: "remove a parameter",
+    refusedFor: "is gone, and was not deprecated",
     before: ["add-a-parameter-1", "add-a-parameter-2"],
     phases: ["remove-a-parameter-1", "remove-a-parameter-2"],
     probe: (clientOf, phase) => assertTeamName(clientOf, phase < 1 ? "Everyone" : "Probe"),
   },
   {
     title: "rename",
+    refusedFor: "setOrganizationSlug",
     before: [],
     phases: ["rename-1", "rename-2"],
     probe: assertRenames,
   },
   {
     title: "remove a method",
+    refusedFor: "is gone, and was not deprecated",
     before: ["rename-1"],
     phases: ["rename-2", "remove-a-method-2"],
     probe: assertRenames,

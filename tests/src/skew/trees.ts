@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { addRelease, readReleases, removeRelease } from "cellway/dist/releases.js";
@@ -98,13 +98,14 @@ export async function buildVariant({ name, patches, baseline }: VariantOptions):
   await rm(root, { recursive: true, force: true });
   for (const file of files) {
     await mkdir(dirname(join(root, file)), { recursive: true });
-    await cp(join(ROOT, file), join(root, file));
+    await cp(join(ROOT, file), join(root, file), { preserveTimestamps: true });
   }
   await linkDependencies(root);
+  await copyOutputs(root);
   for (const patch of patches) await applyPatch(root, patch);
   if (baseline !== undefined) await replaceReleases(root, baseline);
   await step(root, process.execPath, ["tools/generate.mjs"]);
-  await step(root, join(root, "node_modules", ".bin", "tsc"), ["-b"]);
+  await step(root, join(root, "node_modules", ".bin", "tsc"), ["-b", "cli"]);
   await writeFile(join(root, BUILT), "");
   return tree;
 }
@@ -135,14 +136,25 @@ export async function checkTree(tree: Tree, tool: string): Promise<{ code: numbe
   }
 }
 
-/** Everything that git knows of here or would add; without tests' outputs and dependencies. */
+/** What is compiled here, so that only what the patches change is compiled anew. */
+async function copyOutputs(root: string): Promise<void> {
+  for (const [, folder] of await findWorkspaces(root)) {
+    const output = join(relative(root, folder), "dist");
+    if (existsSync(join(ROOT, output)))
+      await cp(join(ROOT, output), join(root, output), { recursive: true, preserveTimestamps: true });
+  }
+}
+
+/** Everything that git knows of here or would add, but for tests: a variant is run, not tested. */
 async function listFiles(): Promise<string[]> {
   const { stdout } = await run(
     "git",
     ["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
     { cwd: ROOT, maxBuffer: OUTPUT_BYTES_MAX },
   );
-  return [...new Set(stdout.split("\0"))].filter((file) => file !== "" && existsSync(join(ROOT, file))).sort();
+  return [...new Set(stdout.split("\0"))]
+    .filter((file) => file !== "" && !file.endsWith(".test.ts") && existsSync(join(ROOT, file)))
+    .sort();
 }
 
 async function digestOf(files: readonly string[], patches: readonly string[]): Promise<string> {
@@ -162,14 +174,13 @@ async function linkDependencies(root: string): Promise<void> {
   const own = join(root, "node_modules");
   await mkdir(join(own, "@cellway"), { recursive: true });
   for (const entry of await readdir(installed)) {
-    if (entry === "@cellway") continue;
-    if (entry === "cellway") await symlink(join(root, "cli"), join(own, entry));
-    else await symlink(join(installed, entry), join(own, entry));
+    if (entry === "@cellway" || entry === "cellway") continue;
+    await symlink(join(installed, entry), join(own, entry));
   }
   for (const [name, folder] of await findWorkspaces(root)) await symlink(folder, join(own, name));
 }
 
-/** Package name to folder of the workspaces under `@cellway`. */
+/** Package name to folder of the workspaces. */
 async function findWorkspaces(root: string): Promise<[string, string][]> {
   const { workspaces } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { workspaces: string[] };
   const found: [string, string][] = [];
@@ -181,7 +192,7 @@ async function findWorkspaces(root: string): Promise<[string, string][]> {
       : [join(root, workspace)]) {
       const text = await readFile(join(folder, "package.json"), "utf8").catch(() => undefined);
       const name = text === undefined ? "" : (JSON.parse(text) as { name: string }).name;
-      if (name.startsWith("@cellway/")) found.push([name, folder]);
+      if (name !== "") found.push([name, folder]);
     }
   }
   return found;
