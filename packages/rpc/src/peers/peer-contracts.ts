@@ -7,7 +7,7 @@ import type { Destination } from "../resolver.js";
 import type { RpcLimits } from "../settings.js";
 import { ContractLibrary, type Describe } from "./contract-library.js";
 import { createTooOldError } from "./errors.js";
-import { hasIn, SILENT, type Sighting, Sightings } from "./sightings.js";
+import { SILENT, type Sighting, Sightings } from "./sightings.js";
 
 /** What the contracts of peers are kept with. */
 export interface PeerContractsOptions {
@@ -53,7 +53,7 @@ export class PeerContracts {
     const state = this.stateOf(destination);
     const recent = state.sightings.recent();
     if (recent.length === 0) return;
-    for (const sighting of recent) if (this.has(sighting, policy.path) !== false) return;
+    for (const sighting of recent) if (this.has(state, sighting, policy.path) !== false) return;
     const newest = recent.reduce((a, b) => (b.seenAtMs > a.seenAtMs ? b : a));
     // Nothing is sent, so that nothing would be learned: a restart that brings the method would be seen a window late.
     if (performance.now() - newest.seenAtMs > this.options.limits.peerProbeMs) void this.library.ask(destination);
@@ -91,8 +91,9 @@ export class PeerContracts {
     const identity = header === undefined ? undefined : parseContractHeader(header);
     // A process that does not say what it serves is told apart from something on the way by what was seen before.
     const sighting = recent.find(({ digest }) => digest === (identity ?? SILENT).digest);
-    if (sighting !== undefined) sighting.missing.add(policy.path);
-    else if (identity === undefined && recent.some((each) => this.has(each, policy.path) === true)) return undefined;
+    if (sighting !== undefined) sighting.missing.set(policy.path, performance.now());
+    else if (identity === undefined && recent.some((each) => this.has(state, each, policy.path) === true))
+      return undefined;
     return this.refuse(policy, state, sighting ?? identity);
   }
 
@@ -106,12 +107,12 @@ export class PeerContracts {
     timeoutMs: number,
   ): Promise<boolean> {
     const overAtMs = performance.now() + timeoutMs;
-    const { sightings } = this.stateOf(destination);
+    const state = this.stateOf(destination);
     // The second time for what a process that answers by turns with the first one has.
     for (let asked = 0; ; asked += 1) {
-      const recent = sightings.recent();
+      const recent = state.sightings.recent();
       const answers = recent.map((sighting) =>
-        sighting.digest === "" ? false : this.has(sighting, wanted.path, wanted.numbers),
+        sighting.digest === "" ? false : this.has(state, sighting, wanted.path, wanted.numbers),
       );
       if (answers.includes(false)) return false;
       if (answers.length > 0 && !answers.includes(undefined)) return true;
@@ -139,9 +140,14 @@ export class PeerContracts {
     return sighting.index;
   }
 
-  private has(sighting: Sighting, path: string, numbers?: readonly number[]): boolean | undefined {
+  private has(
+    { sightings }: PeerState,
+    sighting: Sighting,
+    path: string,
+    numbers?: readonly number[],
+  ): boolean | undefined {
     this.indexOf(sighting);
-    return hasIn(sighting, path, numbers);
+    return sightings.has(sighting, path, numbers);
   }
 
   private refuse(policy: MethodPolicy, state: PeerState, peer: ContractIdentity | undefined): ConnectError {

@@ -198,6 +198,21 @@ describe("a peer that does not say what it serves", () => {
     expect(cell("us1").asked).toEqual(["Get", "Find"]);
   });
 
+  test("is tried again after a window: it may have been something on the way that had no such path", async () => {
+    const { client, cell } = await start("memory");
+    const silent = createSilentProcess("us1", NEXT);
+    cell("us1").processes = [silent];
+    await client.get({ cell: "us1" });
+    cell("us1").processes = [async () => ({ status: 404 })];
+    expect(reasonOf(await failure(client.find({ cell: "us1" })))).toBe("PEER_TOO_OLD");
+    cell("us1").processes = [silent];
+    expect(reasonOf(await failure(client.find({ cell: "us1" })))).toBe("PEER_TOO_OLD");
+    pass(WINDOW_MS - 1_000);
+    await client.get({ cell: "us1" });
+    pass(2_000);
+    expect((await client.find({ cell: "us1" })).text).toBe("0.1.0 for us1");
+  });
+
   test("and one that does, by turns: its 404 is PEER_TOO_OLD, and the other's answer an answer", async () => {
     const { client, cell } = await start("memory");
     cell("us1").processes = [createSilentProcess("us1"), next()];

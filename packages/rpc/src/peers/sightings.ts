@@ -9,8 +9,11 @@ export interface Sighting extends ContractIdentity {
   seenAtMs: number;
   /** What it has, once that is known. */
   index: ContractIndex | undefined;
-  /** Methods for which its server had no path. Counts while the index is not known. */
-  readonly missing: Set<string>;
+  /**
+   * Methods for which its server had no path, and when, by `performance.now()`. Counts while the index is not known, and for
+   * the window: where nobody says what is served, it may have been something on the way.
+   */
+  readonly missing: Map<string, number>;
 }
 
 /** The processes of releases up to 0.1.0, which do not say what they serve. */
@@ -38,7 +41,7 @@ export class Sightings {
       return known;
     }
     const kept = this.recent().toSorted((a, b) => b.seenAtMs - a.seenAtMs);
-    const sighting = { ...identity, seenAtMs: nowMs, index: undefined, missing: new Set<string>() };
+    const sighting = { ...identity, seenAtMs: nowMs, index: undefined, missing: new Map<string, number>() };
     this.all = [sighting, ...kept.slice(0, this.max - 1)];
     return sighting;
   }
@@ -49,11 +52,11 @@ export class Sightings {
     const sinceMs = performance.now() - this.windowMs;
     return all.every(({ seenAtMs }) => seenAtMs > sinceMs) ? all : all.filter(({ seenAtMs }) => seenAtMs > sinceMs);
   }
-}
 
-/** Whether a contract has a method, and a field of its request; undefined while that is not known. */
-export function hasIn(sighting: Sighting, path: string, numbers: readonly number[] = []): boolean | undefined {
-  const { index } = sighting;
-  if (index !== undefined) return index.hasMethod(path) && (numbers.length === 0 || index.hasField(path, numbers));
-  return sighting.missing.has(path) ? false : undefined;
+  /** Whether a contract has a method, and a field of its request; undefined while that is not known. */
+  has({ index, missing }: Sighting, path: string, numbers: readonly number[] = []): boolean | undefined {
+    if (index !== undefined) return index.hasMethod(path) && (numbers.length === 0 || index.hasField(path, numbers));
+    const missedAtMs = missing.get(path);
+    return missedAtMs !== undefined && missedAtMs > performance.now() - this.windowMs ? false : undefined;
+  }
 }

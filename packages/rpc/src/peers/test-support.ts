@@ -89,8 +89,8 @@ export function createProcess(cell: string, contract: DescService, version: stri
 }
 
 /** A process of release 0.1.0: it does not say what it serves, and has nobody who could be asked. */
-export function createSilentProcess(cell: string): UniversalHandlerFn {
-  const endpoint = createProcess(cell, BEFORE, "0.1.0");
+export function createSilentProcess(cell: string, contract = BEFORE): UniversalHandlerFn {
+  const endpoint = createProcess(cell, contract, "0.1.0");
   return async (req) => {
     const response = await endpoint(req);
     response.header?.delete(CONTRACT_HEADER);
