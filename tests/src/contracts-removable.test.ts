@@ -94,7 +94,7 @@ describe("a deprecated method", () => {
       callWithToken(fleet, "us1", {
         path,
         request,
-        headers: { "x-cellway-caller-service": service, "x-cellway-caller-version": version },
+        headers: { "x-cellway-caller": `${service};${version}` },
       });
     expect(await call("console", "0.1.7")).toBe(404);
     expect(await call("a b", "x".repeat(65))).toBe(404);

@@ -4,17 +4,18 @@
  */
 export const CONTRACT_HEADER = "x-cellway-contract";
 
-/** The request header that says of which release the calling process is. Not signed: for counting, never for rights. */
-export const CALLER_VERSION_HEADER = "x-cellway-caller-version";
-
-/** The request header that says which service's code calls: `organization`. Not signed: for counting, never for rights. */
-export const CALLER_SERVICE_HEADER = "x-cellway-caller-service";
+/**
+ * The request header that says which service's code calls, and of which release the calling process is:
+ * `<service>;<version>`. One header, because each costs every call. Not signed: for counting, never for rights.
+ */
+export const CALLER_HEADER = "x-cellway-caller";
 
 /** The release of a process that was not told. */
 export const UNKNOWN_VERSION = "unknown";
 
 const VERSION = "[!-:<-~]{1,64}";
 const VERSION_PATTERN = new RegExp(`^${VERSION}$`);
+const CALLER_PATTERN = new RegExp(`^(${VERSION});(${VERSION})$`);
 const CONTRACT_PATTERN = new RegExp(`^(${VERSION});([0-9a-f]{16})$`);
 
 /** Which release and which contract a process says that it serves. */
@@ -39,4 +40,21 @@ export function parseContractHeader(value: string): ContractIdentity | undefined
 export function assertVersion(version: string): void {
   if (VERSION_PATTERN.test(version)) return;
   throw new Error(`version: ${JSON.stringify(version)} is not 1 to 64 printable characters without ";" and spaces.`);
+}
+
+/** Who calls, as far as it says so. */
+export interface CallerIdentity {
+  readonly service: string;
+  readonly version: string;
+}
+
+/** The value of {@link CALLER_HEADER}. */
+export function formatCallerHeader({ service, version }: CallerIdentity): string {
+  return `${service};${version}`;
+}
+
+/** What {@link formatCallerHeader} wrote; undefined for anything else. */
+export function parseCallerHeader(value: string): CallerIdentity | undefined {
+  const [, service, version] = CALLER_PATTERN.exec(value) ?? [];
+  return service === undefined || version === undefined ? undefined : { service, version };
 }

@@ -4,7 +4,7 @@ import { Code, ConnectError, createContextKey, type Interceptor } from "@connect
 import { currentCall, formatViewer } from "../context.js";
 import { type MethodPolicy, methodPolicyOf } from "../contract.js";
 import { clearUnsent, createRpcError, isUnsent, markUnsent } from "../errors.js";
-import { CALLER_SERVICE_HEADER, CALLER_VERSION_HEADER } from "../headers.js";
+import { CALLER_HEADER } from "../headers.js";
 import { readPathMissing } from "../peers/errors.js";
 import type { PeerContracts } from "../peers/peer-contracts.js";
 import { type CellResolver, type Destination, resolveDestination } from "../resolver.js";
@@ -23,7 +23,7 @@ export const kDeadlineAt = createContextKey<number>(Number.POSITIVE_INFINITY, { 
 export const kDestination = createContextKey<Destination | undefined>(undefined, { description: "destination" });
 
 /** Which service's code makes the call. Set by the transport. */
-export const kCallerService = createContextKey("", { description: "caller service" });
+export const kCallerHeader = createContextKey("", { description: "caller header" });
 
 /** Whether the call asks a silo what it serves, so that it does not depend on the answer. */
 export const kAsksContract = createContextKey(false, { description: "asks for the contract" });
@@ -40,8 +40,6 @@ export interface ClientChainOptions {
   readonly peerOf: (silo: string) => Peer;
   /** What the silos serve. */
   readonly contracts: PeerContracts;
-  /** The release of this process. */
-  readonly version: string;
 }
 
 /**
@@ -104,8 +102,7 @@ function createResolution(options: ClientChainOptions): Interceptor {
       const destination = await resolveOrThrow(policy, message, options);
       req.contextValues.set(kDestination, destination);
       req.header.set(AUDIENCE_HEADER, destination.silo);
-      req.header.set(CALLER_VERSION_HEADER, options.version);
-      req.header.set(CALLER_SERVICE_HEADER, req.contextValues.get(kCallerService));
+      req.header.set(CALLER_HEADER, req.contextValues.get(kCallerHeader));
       return next({ ...req, message: rest, url: destination.address + policy.path });
     }
     if (req.contextValues.get(kDestination) !== undefined) return next(req);

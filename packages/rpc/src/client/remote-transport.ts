@@ -20,7 +20,7 @@ import { compressionGzip } from "@connectrpc/connect-node";
 import { currentCall, joinSignals } from "../context.js";
 import { methodPolicyOf } from "../contract.js";
 import { createRpcError, errorMetadataOf, isUnsent, markUnsent, reasonOf } from "../errors.js";
-import { CALLER_SERVICE_HEADER, CALLER_VERSION_HEADER, CONTRACT_HEADER } from "../headers.js";
+import { CALLER_HEADER, CONTRACT_HEADER, formatCallerHeader } from "../headers.js";
 import type { HeaderInit, Network } from "../network/network.js";
 import { createPathMissingError, isPathMissing } from "../peers/errors.js";
 import { assertEnabled, SILO_HEADER } from "../server/interceptors.js";
@@ -29,7 +29,7 @@ import { VIEWER_HEADER } from "../signing/verifier.js";
 import {
   type ClientChainOptions,
   createClientInterceptors,
-  kCallerService,
+  kCallerHeader,
   kDeadlineAt,
   kDestination,
 } from "./interceptors.js";
@@ -43,6 +43,8 @@ const UNRESOLVED_ORIGIN = "http://unresolved.invalid";
 export interface RemoteTransportOptions extends ClientChainOptions {
   readonly network: Network;
   readonly signer: Signer;
+  /** The release of this process. */
+  readonly version: string;
   readonly limits: RpcLimits;
   readonly methodSwitch: MethodSwitch;
   /** False for JSON bodies. Default true. */
@@ -63,27 +65,30 @@ export function createRemoteTransport(options: RemoteTransportOptions): Transpor
   const interceptors = createClientInterceptors(options);
   const streams = createStreamTransport(options, interceptors);
   const unary = applyInterceptors(createPoster(options), interceptors);
-  return (callerService) => ({
-    // oxlint-disable-next-line max-params -- the interface of connect-es
-    unary<I extends DescMessage, O extends DescMessage>(
-      method: DescMethodUnary<I, O>,
-      signal: AbortSignal | undefined,
-      timeoutMs: number | undefined,
-      header: HeaderInit | undefined,
-      input: MessageInitShape<I>,
-      contextValues?: ContextValues,
-    ) {
-      const bounds = enter(options, method, { callerService, signal, timeoutMs, contextValues });
-      const message = isMessage(input, method.input) ? input : create(method.input, input);
-      const req = new RemoteRequest(method, UNRESOLVED_ORIGIN, message, { ...bounds, header });
-      return unary(req) as unknown as Promise<UnaryResponse<I, O>>;
-    },
-    // oxlint-disable-next-line max-params -- the interface of connect-es
-    stream(method, signal, timeoutMs, header, input, contextValues) {
-      const bounds = enter(options, method, { callerService, signal, timeoutMs, contextValues });
-      return streams.stream(method, bounds.signal, bounds.timeoutMs, header, input, bounds.contextValues);
-    },
-  });
+  return (callerService) => {
+    const caller = formatCallerHeader({ service: callerService, version: options.version });
+    return {
+      // oxlint-disable-next-line max-params -- the interface of connect-es
+      unary<I extends DescMessage, O extends DescMessage>(
+        method: DescMethodUnary<I, O>,
+        signal: AbortSignal | undefined,
+        timeoutMs: number | undefined,
+        header: HeaderInit | undefined,
+        input: MessageInitShape<I>,
+        contextValues?: ContextValues,
+      ) {
+        const bounds = enter(options, method, { caller, signal, timeoutMs, contextValues });
+        const message = isMessage(input, method.input) ? input : create(method.input, input);
+        const req = new RemoteRequest(method, UNRESOLVED_ORIGIN, message, { ...bounds, header });
+        return unary(req) as unknown as Promise<UnaryResponse<I, O>>;
+      },
+      // oxlint-disable-next-line max-params -- the interface of connect-es
+      stream(method, signal, timeoutMs, header, input, contextValues) {
+        const bounds = enter(options, method, { caller, signal, timeoutMs, contextValues });
+        return streams.stream(method, bounds.signal, bounds.timeoutMs, header, input, bounds.contextValues);
+      },
+    };
+  };
 }
 
 type UnaryFn = (req: UnaryRequest) => Promise<UnaryResponse>;
@@ -113,8 +118,7 @@ function createPoster(options: RemoteTransportOptions): UnaryFn {
     header["accept-encoding"] = "gzip";
     header["connect-timeout-ms"] = String(Math.max(1, Math.ceil(deadlineAtMs - Date.now())));
     if (encoding !== "") header["content-encoding"] = encoding;
-    header[CALLER_VERSION_HEADER] = options.version;
-    header[CALLER_SERVICE_HEADER] = req.contextValues.get(kCallerService);
+    header[CALLER_HEADER] = req.contextValues.get(kCallerHeader);
     header["authorization"] = signOrThrow(options.signer, destination?.silo ?? "", {
       path: policy.path,
       contentType: codec.contentType,
@@ -181,7 +185,7 @@ function enter(
   options: RemoteTransportOptions,
   method: DescMethod,
   bounds: {
-    callerService: string;
+    caller: string;
     signal: AbortSignal | undefined;
     timeoutMs: number | undefined;
     contextValues: ContextValues | undefined;
@@ -208,6 +212,6 @@ function enter(
     timeoutMs: Math.max(1, Math.floor(deadlineAtMs - nowMs)),
     contextValues: (bounds.contextValues ?? createContextValues())
       .set(kDeadlineAt, deadlineAtMs)
-      .set(kCallerService, bounds.callerService),
+      .set(kCallerHeader, bounds.caller),
   };
 }

@@ -21,20 +21,20 @@ test.each(["memory", "sockets"] as const)(
   "over %s every call says of which release the caller is, and which service calls",
   async (network) => {
     const { runtime, client } = await start(network);
-    expect((await client.get({ cell: "us1" })).cell).toBe("runtime 0.2.0");
+    expect((await client.get({ cell: "us1" })).cell).toBe("runtime;0.2.0");
     const directory = runtime.forService("directory").client(NEXT) as unknown as typeof client;
-    expect((await directory.get({ cell: "us1" })).cell).toBe("directory 0.2.0");
+    expect((await directory.get({ cell: "us1" })).cell).toBe("directory;0.2.0");
     const [first] = await collect(directory.watch({ cell: "us1" }));
-    expect(first?.cell).toBe("directory 0.2.0");
+    expect(first?.cell).toBe("directory;0.2.0");
   },
 );
 
-test("what a caller writes into these headers itself is not sent", async () => {
+test("what a caller writes into this header itself is not sent", async () => {
   const { client } = await start("memory");
-  const headers = { "x-cellway-caller-service": "thief", "x-cellway-caller-version": "9" };
-  expect((await client.get({ cell: "us1" }, { headers })).cell).toBe("runtime 0.2.0");
+  const headers = { "x-cellway-caller": "thief;9" };
+  expect((await client.get({ cell: "us1" }, { headers })).cell).toBe("runtime;0.2.0");
   const [first] = await collect(client.watch({ cell: "us1" }, { headers }));
-  expect(first?.cell).toBe("runtime 0.2.0");
+  expect(first?.cell).toBe("runtime;0.2.0");
 });
 
 test("every answer says the release and the contract, good or bad, whoever asks; health says nothing", async () => {

@@ -78,7 +78,7 @@ export function createProcess(cell: string, contract: DescService, version: stri
   });
   const answer = (request: Item, { requestHeader }: HandlerContext) => {
     if (request.text === "gone") throw createRpcError(Code.NotFound, "NOTHING_HERE", "nothing here");
-    const caller = `${requestHeader.get("x-cellway-caller-service")} ${requestHeader.get("x-cellway-caller-version")}`;
+    const caller = requestHeader.get("x-cellway-caller") ?? "";
     return { cell: caller, text: `${version} for ${request.cell}` };
   };
   async function* stream(request: Item, context: HandlerContext) {

@@ -2,15 +2,14 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import type { BoundCounter, Metrics, UsageLog, UsedBy } from "@cellway/telemetry";
 import type { Interceptor } from "@connectrpc/connect";
 import { deprecationsOf } from "../deprecations.js";
-import { CALLER_SERVICE_HEADER, CALLER_VERSION_HEADER } from "../headers.js";
+import { CALLER_HEADER, parseCallerHeader, UNKNOWN_VERSION } from "../headers.js";
 import type { VerifiedCaller } from "../signing/verifier.js";
 import { kCaller } from "./endpoint.js";
 
 /** The caller of a request that came with a token. */
 const TOOL = "tool";
-/** What a caller says of itself goes into tables: it has a bound, and no spaces. */
-const NAME = /^[!-~]{1,64}$/;
-const UNKNOWN = "unknown";
+/** A caller that does not say who it is, or not within the bounds of what goes into tables. */
+const NOBODY = { service: "unknown", version: UNKNOWN_VERSION };
 
 /**
  * Notes who calls what is deprecated, and who sets deprecated fields: also of calls that are refused afterwards, because
@@ -60,13 +59,8 @@ export function declareUsages(methods: readonly DescMethod[], usage: UsageLog): 
 function readUser(header: Headers, caller: VerifiedCaller | undefined): UsedBy {
   return {
     caller: caller === undefined || caller.isTool === true ? TOOL : caller.silo,
-    service: readName(header.get(CALLER_SERVICE_HEADER)),
-    version: readName(header.get(CALLER_VERSION_HEADER)),
+    ...(parseCallerHeader(header.get(CALLER_HEADER) ?? "") ?? NOBODY),
   };
-}
-
-function readName(value: string | null): string {
-  return value !== null && NAME.test(value) ? value : UNKNOWN;
 }
 
 async function* passNoted<T extends object>(messages: AsyncIterable<T>, note: (message: T) => void): AsyncIterable<T> {
