@@ -18,12 +18,12 @@ async function prepare(): Promise<void> {
       select u, 'user' || u, '', now(), now() from unnest($1::bigint[]) u`,
     [USERS],
   );
-  await query(
-    `insert into control.organization_slug_reservation (slug, organization_id, cell_name)
-      select 'o' || o, o, 'us1' from unnest($1::bigint[]) o`,
-    [ORGANIZATIONS],
-  );
 }
+
+const purged = new Map<string, number>();
+
+/** The id that an organization has now: after a purge it is another one, because ids are never used again. */
+const idOf = (organization: string) => String(Number(organization) + 100 * (purged.get(organization) ?? 0));
 
 const query = (sql: string, parameters: unknown[] = []) => controlQuery(fleet, sql, parameters);
 
@@ -34,19 +34,32 @@ interface Step {
   readonly cellName: string;
 }
 
-/** Each is one transaction. */
+/** What happens at once. Each but `found`, which reserves first, is one transaction. */
 const STEPS = {
-  found: ({ organization, cellName }: Step) =>
-    query(
+  found: async ({ organization, cellName }: Step) => {
+    const id = idOf(organization);
+    await query(
+      `insert into control.organization_slug_reservation (slug, organization_id, cell_name)
+        values ('o' || $1::bigint, $1::bigint, $2) on conflict do nothing`,
+      [id, cellName],
+    );
+    await query(
       `insert into control.organization_mapping (organization_id, slug, name, status, cell_name, version, created_at)
         values ($1::bigint, 'o' || $1::bigint, 'O', 'ACTIVE', $2, 1, now()) on conflict do nothing`,
-      [organization, cellName],
-    ),
-  purge: ({ organization }: Step) =>
-    query("delete from control.organization_mapping where organization_id = $1", [organization]),
+      [id, cellName],
+    );
+  },
+  purge: async ({ organization }: Step) => {
+    const id = idOf(organization);
+    const sql =
+      "with gone as (delete from control.organization_mapping where organization_id = $1 returning 1) table gone";
+    const gone = await query(sql, [id]);
+    // Whoever has the old id still, as somebody may, writes of an organization that is gone.
+    if (gone.length > 0) purged.set(organization, (purged.get(organization) ?? 0) + 1);
+  },
   move: ({ organization, cellName }: Step) =>
     query("update control.organization_mapping set cell_name = $2 where organization_id = $1", [
-      organization,
+      idOf(organization),
       cellName,
     ]),
   join: ({ user, organization }: Step) =>
@@ -54,12 +67,12 @@ const STEPS = {
       `insert into control.organization_member_mapping (organization_id, member_id, user_id, role, invite_status, version)
         select organization_id, $2::bigint, $2, 'MEMBER', 'ACCEPTED', 1 from control.organization_mapping where organization_id = $1
         on conflict (organization_id, member_id) do update set is_removed = false, user_id = excluded.user_id`,
-      [organization, user],
+      [idOf(organization), user],
     ),
   leave: ({ user, organization }: Step) =>
     query(
       "update control.organization_member_mapping set is_removed = true where organization_id = $1 and member_id = $2",
-      [organization, user],
+      [idOf(organization), user],
     ),
   create: ({ user }: Step) =>
     query(
@@ -85,11 +98,11 @@ const STEPS = {
       `insert into control.organization_integration (organization_id, integration_id)
         select $1, id from control.integration where id = $2
         on conflict (organization_id, integration_id) do update set default_auth_id = organization_integration.id + 1`,
-      [organization, integration],
+      [idOf(organization), integration],
     ),
   uninstall: ({ user: integration, organization }: Step) =>
     query("delete from control.organization_integration where organization_id = $1 and integration_id = $2", [
-      organization,
+      idOf(organization),
       integration,
     ]),
   settle: () => fleet.control.tasks.runNow("user.settle-cells"),
