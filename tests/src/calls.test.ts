@@ -173,12 +173,12 @@ describe("attempts", () => {
   });
   afterAll(() => fleet.stop());
 
-  /** From now on `fails(n)` says whether the nth request to a cell is lost before it gets there; it counts from 1. */
+  /** From now on `fails(n)` says whether the nth call of the service in a cell is lost before it gets there; it counts from 1. */
   function countAttempts(fails: (attempt: number) => boolean): void {
     attempts = [];
     if (fleet.memory === undefined) throw new Error("needs the in-memory network");
     fleet.memory.onRequest = ({ url, header }) => {
-      if (url.startsWith("http://control")) return;
+      if (!url.includes("OrganizationService/")) return;
       attempts.push(header.get("authorization") ?? "");
       if (fails(attempts.length)) throw createRpcError(Code.Unavailable, "SILO_UNREACHABLE", "lost on the way");
     };
