@@ -1,5 +1,5 @@
 import { auditLogModule } from "@cellway/audit-log";
-import { directoryModule } from "@cellway/directory";
+import { createDirectoryModule, type DirectoryOptions } from "@cellway/directory";
 import type { ServiceModule } from "@cellway/host";
 import { integrationModule } from "@cellway/integration";
 import { organizationModule } from "@cellway/organization";
@@ -8,12 +8,17 @@ import { userModule } from "@cellway/user";
 import { userIpModule } from "@cellway/user-ip";
 
 /** Every service there is. A silo runs those that are local to it. */
-export const MODULES: readonly ServiceModule[] = [
-  userModule,
-  integrationModule,
-  directoryModule,
-  organizationModule,
-  replicaModule,
-  auditLogModule,
-  userIpModule,
-];
+export function createModules(options: DirectoryOptions = {}): readonly ServiceModule[] {
+  return [
+    userModule,
+    integrationModule,
+    createDirectoryModule(options),
+    organizationModule,
+    replicaModule,
+    auditLogModule,
+    userIpModule,
+  ];
+}
+
+/** Every service, told nothing: for what does not serve them. */
+export const MODULES: readonly ServiceModule[] = createModules();

@@ -205,6 +205,8 @@ describe("bad settings name source, key, value and rule", () => {
       { source: "DIR/bad-methods", key: "[0]", value: "organisation.*", rule: /must be service/ },
     ],
     ["CELLWAY_RPC_DISABLED_METHODS_FILE", "DIR", { value: "DIR", rule: /can be read \(EISDIR\)/ }],
+    ["CELLWAY_EDGE_FEED_KEYS", "short-s3cret", { key: "[0]", value: "(hidden)", rule: /32 or more printable/ }],
+    ["CELLWAY_EDGE_FEED_KEYS_FILE", "DIR/no-keys", { value: "DIR/no-keys", rule: /can be read \(ENOENT\)/ }],
     ["CELLWAY_RPC_TOKENS_ALLOWED", "yes", { value: "yes", rule: "must be one of true, false" }],
     ["CELLWAY_RPC_REFLECTION", "on", { value: "on", rule: "must be one of open, token, off" }],
     ["CELLWAY_RPC_MESSAGE_MAX_BYTES", "4MiB", { value: "4MiB", rule: "must be a whole number of 1024 to 268435456" }],

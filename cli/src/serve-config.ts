@@ -1,4 +1,5 @@
 import type { DescService } from "@bufbuild/protobuf";
+import { parseEdgeFeedKeys } from "@cellway/directory";
 import { parseKeys, type ReflectionAccess, type SigningKey, servicePolicyOf } from "@cellway/rpc";
 import {
   ALIASES,
@@ -32,6 +33,8 @@ export interface ServeConfig {
   readonly keys: LiveSetting;
   /** Undefined when no method is switched off for as long as the process runs. */
   readonly disabledMethods: LiveSetting | undefined;
+  /** A secret: undefined when nobody reads the edge feed for as long as the process runs. */
+  readonly edgeFeedKeys: LiveSetting | undefined;
   readonly tokensAllowed: boolean;
   readonly reflection: ReflectionAccess;
   readonly messageMaxBytes: number;
@@ -70,6 +73,8 @@ export function parseServeConfig(
   const disabledMethods = readLiveSetting(reader, "CELLWAY_RPC_DISABLED_METHODS");
   if (disabledMethods !== undefined)
     parseMethodList(disabledMethods.text, disabledMethods.source, contracts, { onOld: onOldName });
+  const edgeFeedKeys = readLiveSetting(reader, "CELLWAY_EDGE_FEED_KEYS");
+  if (edgeFeedKeys !== undefined) parseEdgeFeedKeys(edgeFeedKeys.text, edgeFeedKeys.source);
   const rpcListen = readOrigin(reader, "CELLWAY_RPC_LISTEN", DEFAULT_RPC_LISTEN);
   const httpListen = readOrigin(reader, "CELLWAY_HTTP_LISTEN", DEFAULT_HTTP_LISTEN);
   if (rpcListen === httpListen && !rpcListen.endsWith(":0")) {
@@ -83,6 +88,7 @@ export function parseServeConfig(
     httpListen,
     keys,
     disabledMethods,
+    edgeFeedKeys,
     tokensAllowed: readChoice(reader, "CELLWAY_RPC_TOKENS_ALLOWED", ["true", "false"], "false") === "true",
     reflection: readChoice(reader, "CELLWAY_RPC_REFLECTION", ["open", "token", "off"], "token"),
     messageMaxBytes: readWhole(reader, "CELLWAY_RPC_MESSAGE_MAX_BYTES", {

@@ -86,6 +86,18 @@ export const SETTINGS = [
     "path",
     "A file with CELLWAY_RPC_DISABLED_METHODS instead; read again when it changes and on SIGHUP.",
   ),
+  secret(
+    "CELLWAY_EDGE_FEED_KEYS",
+    "none",
+    "key,key",
+    "Control: keys, at least 32 characters each, by which existing routers may read the edge feed; all are accepted. Without one nobody reads it.",
+  ),
+  setting(
+    "CELLWAY_EDGE_FEED_KEYS_FILE",
+    "none",
+    "path",
+    "A file with CELLWAY_EDGE_FEED_KEYS instead; read again when it changes and on SIGHUP.",
+  ),
   setting(
     "CELLWAY_RPC_TOKENS_ALLOWED",
     "false",

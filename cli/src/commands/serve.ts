@@ -1,3 +1,4 @@
+import { createEdgeFeedKeys, type EdgeFeedKeys, parseEdgeFeedKeys } from "@cellway/directory";
 import { migrateSilo, startSilo } from "@cellway/host";
 import {
   createCellKeyRing,
@@ -13,7 +14,7 @@ import type { CommandContext } from "../context.js";
 import { CONTRACTS } from "../contracts.js";
 import { EXIT_FAILED, EXIT_OK } from "../errors.js";
 import { followLiveSetting, type LiveFollower } from "../live-setting.js";
-import { MODULES } from "../modules.js";
+import { createModules } from "../modules.js";
 import { parseKeyText, parseMethodList, parseServeConfig, type ServeConfig } from "../serve-config.js";
 import type { SiloKind } from "../silo-kinds.js";
 import { followStopRequests } from "../stop-request.js";
@@ -45,12 +46,16 @@ export async function runServe(options: ServeCommandOptions, ctx: CommandContext
       ? []
       : parseMethodList(config.disabledMethods.text, config.disabledMethods.source, CONTRACTS),
   );
+  const edgeFeedKeys = createEdgeFeedKeys(
+    config.edgeFeedKeys === undefined ? [] : parseEdgeFeedKeys(config.edgeFeedKeys.text, config.edgeFeedKeys.source),
+  );
+  const modules = createModules({ edgeFeedKeys });
   if (options.migrate === true) {
-    const applied = await migrateSilo({ ...config, modules: MODULES, phase: "expand" });
+    const applied = await migrateSilo({ ...config, modules, phase: "expand" });
     logger.info({ applied: applied.map(({ service, name }) => `${service}/${name}`) }, "the database is migrated");
   }
   const limits = { ...DEFAULT_LIMITS, messageMaxBytes: config.messageMaxBytes };
-  const followers = followSettings(config, { keys, methodSwitch, logger });
+  const followers = followSettings(config, { keys, methodSwitch, edgeFeedKeys, logger });
   ctx.process.onSignal(["SIGHUP"], () => {
     for (const follower of followers) follower.reload();
   });
@@ -58,7 +63,7 @@ export async function runServe(options: ServeCommandOptions, ctx: CommandContext
   const metrics = createMetrics({ silo: config.silo.name });
   const silo = await startSilo(
     { ...config, version: VERSION, keys, methodSwitch, network, logger, metrics, limits },
-    MODULES,
+    modules,
   );
   const why = await stopping;
   logger.info({ why }, "the silo stops");
@@ -76,9 +81,9 @@ function createKeys(config: ServeConfig): KeyRing {
 /** Keys and switched-off methods change without a restart. A file that is wrong changes nothing. */
 function followSettings(
   config: ServeConfig,
-  parts: { keys: KeyRing; methodSwitch: MethodSwitch; logger: Logger },
+  parts: { keys: KeyRing; methodSwitch: MethodSwitch; edgeFeedKeys: EdgeFeedKeys; logger: Logger },
 ): LiveFollower[] {
-  const { keys, disabledMethods } = config;
+  const { keys, disabledMethods, edgeFeedKeys } = config;
   const report = (file: string | undefined, setting: string) => ({
     onApplied: () => parts.logger.info({ file, setting }, "a setting was read again"),
     onError: (error: unknown) =>
@@ -98,6 +103,14 @@ function followSettings(
       followLiveSetting(disabledMethods, {
         apply: (text) => parts.methodSwitch.replace(parseMethodList(text, disabledMethods.source, CONTRACTS)),
         ...report(disabledMethods.file, "CELLWAY_RPC_DISABLED_METHODS_FILE"),
+      }),
+    );
+  }
+  if (edgeFeedKeys !== undefined) {
+    followers.push(
+      followLiveSetting(edgeFeedKeys, {
+        apply: (text) => parts.edgeFeedKeys.replace(parseEdgeFeedKeys(text, edgeFeedKeys.source)),
+        ...report(edgeFeedKeys.file, "CELLWAY_EDGE_FEED_KEYS_FILE"),
       }),
     );
   }

@@ -159,6 +159,21 @@ export const METRIC_DEFINITIONS = {
     help: "Changes that may still appear before the newest, because their transaction has not ended.",
     labels: [],
   },
+  cellway_edge_feed_pages_total: {
+    type: "counter",
+    help: "Pages of the edge feed that routers were given. `feed` is organization or project_key; `of` is `snapshot`, `changes`, or `resync` (everything again, to a reader whose cursor no longer holds).",
+    labels: ["feed", "of"],
+  },
+  cellway_edge_feed_rows_total: {
+    type: "counter",
+    help: "Rows of the edge feed that routers were given.",
+    labels: ["feed"],
+  },
+  cellway_edge_feed_refused_total: {
+    type: "counter",
+    help: "Requests for the edge feed without a signature by one of its keys.",
+    labels: ["feed"],
+  },
   cellway_outbox_delivered_total: {
     type: "counter",
     help: "Messages that the other side has taken from this outbox. `category` is the message's full name.",

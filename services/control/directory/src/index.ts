@@ -2,6 +2,8 @@ import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
 import { RouteFeedService } from "@cellway/gen/cellway/directory/v1/route_feed";
 import { implementContract, type ServiceModule } from "@cellway/host";
 import { mirrorDeletions } from "@cellway/tombstones";
+import { createEdgeFeedKeys, type EdgeFeedKeys } from "./edge-feed/keys.js";
+import { createEdgeFeedRoutes } from "./edge-feed/routes.js";
 import { CellRow } from "./entities/cell.js";
 import { LocalityRow } from "./entities/locality.js";
 import { OrganizationMappingRow } from "./entities/organization-mapping.js";
@@ -28,8 +30,20 @@ import { watchRoutes } from "./rpc/watch-routes.js";
 import { seedTopology } from "./store/seed-topology.js";
 import { listCells } from "./store/topology.js";
 
+export { createEdgeFeedKeys, type EdgeFeedKeys, parseEdgeFeedKeys } from "./edge-feed/keys.js";
+
+/** What the directory is told besides what every service knows. */
+export interface DirectoryOptions {
+  /** Who may read the edge feed. Default: nobody. */
+  readonly edgeFeedKeys?: EdgeFeedKeys;
+}
+
 /** The directory: where every organization lives, who is in it, and how new ones come to be. */
-export const directoryModule: ServiceModule = {
+export function createDirectoryModule({ edgeFeedKeys = createEdgeFeedKeys() }: DirectoryOptions = {}): ServiceModule {
+  return { ...DIRECTORY, routes: createEdgeFeedRoutes(edgeFeedKeys) };
+}
+
+const DIRECTORY: ServiceModule = {
   name: "directory",
   localMode: "CONTROL",
   entities: [
@@ -94,3 +108,6 @@ export const directoryModule: ServiceModule = {
   leave: (context) => controlRoutesOf(context).feed.end(),
   stop: (context) => controlRoutesOf(context).stop(),
 };
+
+/** The directory of which nobody reads the edge feed. */
+export const directoryModule: ServiceModule = createDirectoryModule();
