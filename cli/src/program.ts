@@ -6,6 +6,7 @@ import { MIGRATE_PHASES } from "./migrate-phases.js";
 import { addFleet } from "./program-fleet.js";
 import { addOutbox } from "./program-outbox.js";
 import { addReleases } from "./program-release.js";
+import { addRoutes } from "./program-routes.js";
 import { DEFAULT_DATA_DIR, formatSettings } from "./settings.js";
 import { SILO_KINDS } from "./silo-kinds.js";
 import { VERSION } from "./version.js";
@@ -50,6 +51,7 @@ function createProgram(ctx: CommandContext, finish: Finish): Command {
   addExplain(program, ctx, finish);
   addToken(program, ctx, finish);
   addCells(program, ctx, finish);
+  addRoutes(program, ctx, finish);
   addOutbox(program, ctx, finish);
   addFleet(program, ctx, finish);
   addKeys(program, ctx, finish);
