@@ -22,6 +22,9 @@ import { withOperator } from "../operator.js";
 /** How long control may take to tell all routes. */
 const COMPLETE_TIMEOUT_MS = 60_000;
 
+/** Silence after which the feed counts as broken: longer than it takes to build maps of millions of keys, which is at a stretch. */
+const SILENCE_MAX_MS = 30_000;
+
 /** Options of `cellway routes export`. */
 export interface RoutesExportOptions {
   readonly format: "haproxy" | "json";
@@ -47,7 +50,8 @@ export async function runRoutesExport(options: RoutesExportOptions, ctx: Command
     const stream = { write: (line: string) => ctx.terminal.err(line.trimEnd()) };
     const logger = createLogger({ silo: "operator", level: follow ? "info" : "error", stream });
     const metrics = createMetrics({ silo: "operator" });
-    const running = await startLocator({ rpc: runtime, metrics, logger, localities: locality });
+    const silenceMaxMs = SILENCE_MAX_MS;
+    const running = await startLocator({ rpc: runtime, metrics, logger, localities: locality, silenceMaxMs });
     try {
       await waitUntilComplete(running);
       const { memory } = running.locator;
