@@ -45,7 +45,8 @@ const SCANS: Readonly<Record<EdgeTable, { first: string; sql: string }>> = {
     first: "0",
     sql: `select k.project_key_id::text as row_key, l.project_key_id as id, k.public_key as name, m.cell_name, c.locality
       from control.project_key_mapping k
-        left join control.project_key_mapping l on l.public_key = k.public_key and l.route_epoch is not null
+        left join control.project_key_mapping l
+          on l.public_key = k.public_key and not l.is_removed and l.route_epoch is not null
         left join control.organization_mapping m on m.organization_id = l.organization_id
         left join control.cell c on c.name = m.cell_name
       where k.project_key_id > $1::bigint and k.public_key is not null
@@ -106,7 +107,8 @@ const CHANGED_KEYS = `with ${TOUCHED}, names as (
   ), found as (
     select n.public_key as row_key, k.project_key_id as id, n.public_key as name, m.cell_name
       from names n
-        left join control.project_key_mapping k on k.public_key = n.public_key and k.route_epoch is not null
+        left join control.project_key_mapping k
+          on k.public_key = n.public_key and not k.is_removed and k.route_epoch is not null
         left join control.organization_mapping m on m.organization_id = k.organization_id
   )`;
 
