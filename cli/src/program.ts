@@ -188,9 +188,10 @@ function addKeys(program: Command, ctx: CommandContext, finish: Finish): void {
     .action(async (options) => finish(await (await import("./commands/keys.js")).runKeysGenerate(options, ctx)));
   withFleet(keys.command("derive"))
     .description(
-      "print the keys for one cell, from the master keys in CELLWAY_RPC_KEYS, CELLWAY_RPC_KEYS_FILE or --data-dir; they are secrets",
+      "print the keys for one cell or one router, from the master keys in CELLWAY_RPC_KEYS, CELLWAY_RPC_KEYS_FILE or --data-dir; they are secrets",
     )
-    .requiredOption("--cell <name>", "the cell")
+    .option("--cell <name>", "the cell")
+    .option("--edge <name>", "the router: CELLWAY_EDGE_NAME of its process")
     .option("--json", "print one JSON line")
     .action(async (options) => finish(await (await import("./commands/keys.js")).runKeysDerive(options, ctx)));
 }

@@ -46,6 +46,7 @@ export {
   createCellKeyRing,
   createMasterKeyRing,
   deriveCellKey,
+  deriveEdgeKey,
   formatKeys,
   type KeyRing,
   parseKeys,
