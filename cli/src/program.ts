@@ -7,7 +7,7 @@ import { addFleet } from "./program-fleet.js";
 import { addOutbox } from "./program-outbox.js";
 import { addReleases } from "./program-release.js";
 import { DEFAULT_DATA_DIR, formatSettings } from "./settings.js";
-import { SILO_KINDS } from "./silo-kinds.js";
+import { EDGE_KINDS, SILO_KINDS } from "./silo-kinds.js";
 import { VERSION } from "./version.js";
 
 /**
@@ -79,8 +79,9 @@ function addDev(program: Command, ctx: CommandContext, finish: Finish): void {
 function addServe(program: Command, ctx: CommandContext, finish: Finish): void {
   program
     .command("serve")
-    .description("run one silo, as the environment says; SIGTERM stops it")
-    .addOption(siloOption("which silo this process is"))
+    .description("run one silo or one router, as the environment says; SIGTERM stops it")
+    .addOption(new Option("--silo <silo>", "which silo this process is").choices(SILO_KINDS))
+    .addOption(new Option("--edge <kind>", "which kind of router this process is").choices(EDGE_KINDS))
     .option("--migrate", "apply the expand migrations first")
     .addHelpText("after", `\n${formatSettings()}`)
     .action(async (options) => finish(await (await import("./commands/serve.js")).runServe(options, ctx)));

@@ -1,4 +1,5 @@
 import { type IncomingMessage, request, ServerResponse } from "node:http";
+import { request as requestTls } from "node:https";
 import type { Socket } from "node:net";
 import { sendProblem } from "../problem.js";
 import { receiveHeaders } from "./headers.js";
@@ -55,10 +56,11 @@ function tie(
   const { upstream, headers: own } = options.target;
   const result = (status: number, code?: string): ProxyResult => ({ status, code, upstream, repeats: 0, requestId });
   return new Promise((resolve) => {
-    const { hostname, port } = new URL(upstream.origin);
-    const sent = request({
+    const { hostname, port, protocol } = new URL(upstream.origin);
+    const isTls = protocol === "https:";
+    const sent = (isTls ? requestTls : request)({
       host: hostname.replace(/^\[|\]$/g, ""),
-      port: port || 80,
+      port: port || (isTls ? 443 : 80),
       method: req.method ?? "GET",
       path: req.url ?? "/",
       headers: [...headers, ...own, "connection", "upgrade", "upgrade", req.headers.upgrade ?? ""],

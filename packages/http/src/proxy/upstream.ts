@@ -47,6 +47,11 @@ export class Upstream {
     };
   }
 
+  /** Takes no more; what is in flight finishes. */
+  retire(): Promise<void> {
+    return this.pool.close();
+  }
+
   /** Ends every connection. */
   close(): Promise<void> {
     return this.pool.destroy();
