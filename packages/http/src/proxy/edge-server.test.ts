@@ -91,3 +91,16 @@ it("closing lets a request in flight finish, and takes no new one", async () => 
   expect((await first).body.toString()).toBe("done");
   await closed;
 });
+
+it("closing answers a request that comes over a connection which was idle, and tells its client to come by another", async () => {
+  const stage = await start((_req, res) => res.end("done"));
+  const { hostname, port } = new URL(stage.address);
+  const client = connect(Number(port), hostname);
+  const text = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  client.write(text);
+  expect(String((await once(client, "data"))[0])).toMatch(/^HTTP\/1\.1 200 [\s\S]*Connection: keep-alive/i);
+  const closed = stage.edge.close({ graceMs: 10_000 });
+  client.write(text);
+  expect(String((await once(client, "data"))[0])).toMatch(/^HTTP\/1\.1 200 [\s\S]*Connection: close/i);
+  await closed;
+});

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, type Socket, Server as TcpServer } from "node:net";
 import type { UpgradeRequest } from "./proxy-upgrade.js";
 
 /** How strangers are treated. */
@@ -15,6 +15,12 @@ export interface EdgeServerLimits {
   /** Connections at a time; the next one is closed at once. Default 20,000. */
   readonly connectionsMax?: number;
 }
+
+/**
+ * How long a connection without a request is left open when the server stops: the request that its client may have sent
+ * just now is answered, and told to come by another connection.
+ */
+const IDLE_GRACE_MS = 1_000;
 
 /** What serves requests. Neither may throw. */
 export interface EdgeHandlers {
@@ -89,12 +95,14 @@ function refuseAmbiguous(req: IncomingMessage, res: ServerResponse): boolean {
 }
 
 async function closeServer(server: Server, upgraded: ReadonlySet<Socket>, graceMs: number): Promise<void> {
+  // Not close() of HTTP's server: it ends idle connections at once, and with them requests that are on their way.
   const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve());
+    TcpServer.prototype.close.call(server, () => resolve());
   });
-  server.closeIdleConnections();
-  // Connections that were in the middle of a request become idle one by one.
-  const sweep = setInterval(() => server.closeIdleConnections(), 50);
+  const sweepFromMs = performance.now() + Math.min(IDLE_GRACE_MS, graceMs / 2);
+  const sweep = setInterval(() => {
+    if (performance.now() >= sweepFromMs) server.closeIdleConnections();
+  }, 50);
   const timer = setTimeout(() => {
     server.closeAllConnections();
     for (const socket of upgraded) socket.destroy();
@@ -102,6 +110,8 @@ async function closeServer(server: Server, upgraded: ReadonlySet<Socket>, graceM
   await closed;
   clearInterval(sweep);
   clearTimeout(timer);
+  // Ends its watch over slow senders.
+  server.close();
 }
 
 function listen(server: Server, options: { host: string; port: number }): Promise<void> {
