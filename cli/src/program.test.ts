@@ -70,7 +70,10 @@ test.each([
   [["explode"], "error: unknown command 'explode'"],
   [["call"], "error: missing required argument 'service.method'"],
   [["call", "user.GetUser", "--loud"], "error: unknown option '--loud'"],
-  [["serve"], "error: required option '--silo <silo>' not specified"],
+  [["serve"], "say what with one of --silo and --edge"],
+  [["serve", "--silo", "control", "--edge", "locality-router"], "say what with one of --silo and --edge"],
+  [["serve", "--edge", "locality-router", "--migrate"], "a router has no database"],
+  [["serve", "--edge", "locality-router"], "CELLWAY_EDGE_NAME"],
   [["serve", "--silo", "moon"], "Allowed choices are control, cell, monolith."],
   [
     ["serve", "--silo", "cell"],

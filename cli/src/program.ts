@@ -8,7 +8,7 @@ import { addOutbox } from "./program-outbox.js";
 import { addReleases } from "./program-release.js";
 import { addRoutes } from "./program-routes.js";
 import { DEFAULT_DATA_DIR, formatSettings } from "./settings.js";
-import { SILO_KINDS } from "./silo-kinds.js";
+import { EDGE_KINDS, SILO_KINDS } from "./silo-kinds.js";
 import { VERSION } from "./version.js";
 
 /**
@@ -81,8 +81,9 @@ function addDev(program: Command, ctx: CommandContext, finish: Finish): void {
 function addServe(program: Command, ctx: CommandContext, finish: Finish): void {
   program
     .command("serve")
-    .description("run one silo, as the environment says; SIGTERM stops it")
-    .addOption(siloOption("which silo this process is"))
+    .description("run one silo or one router, as the environment says; SIGTERM stops it")
+    .addOption(new Option("--silo <silo>", "which silo this process is").choices(SILO_KINDS))
+    .addOption(new Option("--edge <kind>", "which kind of router this process is").choices(EDGE_KINDS))
     .option("--migrate", "apply the expand migrations first")
     .addHelpText("after", `\n${formatSettings()}`)
     .action(async (options) => finish(await (await import("./commands/serve.js")).runServe(options, ctx)));
@@ -156,10 +157,12 @@ function addCells(program: Command, ctx: CommandContext, finish: Finish): void {
     .requiredOption("--locality <name>", "where it belongs")
     .requiredOption("--number <number>", "what its own topology file says: 1 to 1023, never used before", parseCount)
     .requiredOption("--rpc-address <origin>", "where its RPC listener is reached")
+    .option("--http-address <origin>", "where its public HTTP listener is reached, for routers")
     .option("--draining", "do not give it organizations yet")
     .action(async (name, options) => finish(await (await change()).runCellsAdd(name, options, ctx)));
   addWeighing(define("update <name>", "change what is named of a cell; what lives there stays"))
     .option("--rpc-address <origin>", "where its RPC listener is reached now")
+    .option("--http-address <origin>", "where its public HTTP listener is reached now; empty takes it away")
     .action(async (name, options) => finish(await (await change()).runCellsUpdate(name, options, ctx)));
   define("drain <name>", "give a cell no new organizations; what lives there is served as before").action(
     async (name, options) => finish(await (await change()).runCellsDrain(name, "draining", options, ctx)),
@@ -188,9 +191,10 @@ function addKeys(program: Command, ctx: CommandContext, finish: Finish): void {
     .action(async (options) => finish(await (await import("./commands/keys.js")).runKeysGenerate(options, ctx)));
   withFleet(keys.command("derive"))
     .description(
-      "print the keys for one cell, from the master keys in CELLWAY_RPC_KEYS, CELLWAY_RPC_KEYS_FILE or --data-dir; they are secrets",
+      "print the keys for one cell or one router, from the master keys in CELLWAY_RPC_KEYS, CELLWAY_RPC_KEYS_FILE or --data-dir; they are secrets",
     )
-    .requiredOption("--cell <name>", "the cell")
+    .option("--cell <name>", "the cell")
+    .option("--edge <name>", "the router: CELLWAY_EDGE_NAME of its process")
     .option("--json", "print one JSON line")
     .action(async (options) => finish(await (await import("./commands/keys.js")).runKeysDerive(options, ctx)));
 }

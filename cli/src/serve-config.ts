@@ -155,7 +155,7 @@ export function parseKeyText(keys: LiveSetting, text = keys.text): SigningKey[] 
 }
 
 /** Reads CELLWAY_LOG_LEVEL. @throws ConfigError */
-function readLogLevel(reader: SettingsReader): LogLevel {
+export function readLogLevel(reader: SettingsReader): LogLevel {
   return readChoice(reader, "CELLWAY_LOG_LEVEL", ["debug", "info", "warn", "error", "silent"], "info");
 }
 
@@ -219,7 +219,8 @@ function readDatabaseUrl(reader: SettingsReader): string {
   return url;
 }
 
-function readOrigin(reader: SettingsReader, name: SettingName, fallback: string): string {
+/** Reads an http:// origin to listen at. @throws ConfigError */
+export function readOrigin(reader: SettingsReader, name: SettingName, fallback: string): string {
   const value = reader.read(name) ?? fallback;
   const match = /^http:\/\/(?:\[[0-9a-f:]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(value);
   if (match === null || Number(match[1]) > 65_535) {
@@ -262,12 +263,13 @@ function parseJson(text: string, source: string): unknown {
   }
 }
 
-function badSetting(name: SettingName, value: string, rule: string): ConfigError {
+/** What is wrong with a setting. */
+export function badSetting(name: SettingName, value: string, rule: string): ConfigError {
   return new ConfigError(`environment variable ${name}`, "", value, rule);
 }
 
 /** A misspelled name would silently leave a default in force. */
-function warnAboutUnknownSettings(env: Environment, warn: Warn): void {
+export function warnAboutUnknownSettings(env: Environment, warn: Warn): void {
   const oldNames = ALIASES.filter(({ kind }) => kind === "SETTING").map(({ old }) => old);
   const known = new Set<string>([...SETTINGS.map((setting) => setting.name), ...oldNames]);
   for (const name of Object.keys(env)) {

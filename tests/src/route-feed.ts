@@ -4,25 +4,25 @@ import {
   type WatchRoutesResponse,
 } from "@cellway/gen/cellway/directory/v1/route_feed";
 import { type RunningLocator, type StartLocatorOptions, startLocator } from "@cellway/locator";
-import { createMasterKeyRing, createRpcRuntime, type Network, type RpcRuntime } from "@cellway/rpc";
-import { createControlSilo } from "@cellway/silo";
+import { createCellKeyRing, createRpcRuntime, deriveEdgeKey, type Network, type RpcRuntime } from "@cellway/rpc";
+import { createEdgeIdentity } from "@cellway/silo";
 import { createLogger, createMetrics } from "@cellway/telemetry";
 import { type Fleet, TEST_MASTER_KEY } from "@cellway/testing";
 import { expect } from "@jest/globals";
 import { until } from "./organizations.js";
 
-/** A process at the edge of a fleet: it calls control and serves nothing. */
+/** A process at the edge of a fleet, with a key of its own: it calls control and serves nothing. */
 export function createEdge(fleet: Fleet, network: Network | undefined = fleet.memory): RpcRuntime {
   if (network === undefined) throw new Error("needs the in-memory network");
+  const silo = createEdgeIdentity("us-router");
   return createRpcRuntime({
-    silo: createControlSilo(),
+    silo,
     network,
-    keys: createMasterKeyRing([TEST_MASTER_KEY]),
+    keys: createCellKeyRing(silo.name, [deriveEdgeKey(TEST_MASTER_KEY, silo.name)]),
     logger: createLogger({ silo: "edge", level: "silent" }),
     metrics: createMetrics({ silo: "edge" }),
     controlAddress: fleet.topology.controlRpcAddress,
     limits: { circuitMinCallsPerSecond: 1_000_000 },
-    isOperator: true,
   });
 }
 

@@ -58,7 +58,8 @@ export function createLocatorContender({ ids, slugs, cells, aliases, projectKeys
   const locator = new Locator({ directory, metrics: createMetrics({ silo: "bench" }) });
   const { memory } = locator;
   for (const name of new Set(cells)) {
-    memory.stateCell({ name, locality: "us", address: `http://${name}.internal:1`, epoch: 1, isDeleted: false });
+    const addresses = { address: `http://${name}.internal:1`, httpAddress: `http://${name}.internal:2` };
+    memory.stateCell({ name, locality: "us", ...addresses, epoch: 1, isDeleted: false });
   }
   let epoch = 1;
   const state = (organizationId: string, slug: string, cellName: string) =>

@@ -15,6 +15,8 @@ export interface CellOptions {
 /** Options of `cellway cells update`. */
 export interface CellsUpdateOptions extends CellOptions {
   readonly rpcAddress?: string;
+  /** Empty takes it away. */
+  readonly httpAddress?: string;
   readonly weight?: number;
   /** 0 for no limit. */
   readonly capacity?: number;
@@ -30,25 +32,42 @@ export interface CellsAddOptions extends CellsUpdateOptions {
 
 /** Makes a cell that runs known to the fleet. */
 export function runCellsAdd(name: string, options: CellsAddOptions, ctx: CommandContext): Promise<number> {
-  const { number, locality, rpcAddress, weight = 0, capacity = 0 } = options;
+  const { number, locality, rpcAddress, httpAddress = "", weight = 0, capacity = 0 } = options;
   const state = options.draining === true ? CellState.DRAINING : CellState.ACTIVE;
   return changeCell(options, ctx, async (directory) => {
-    const { cell } = await directory.addCell({ name, number, locality, rpcAddress, weight, capacity, state });
+    const { cell } = await directory.addCell({
+      name,
+      number,
+      locality,
+      rpcAddress,
+      httpAddress,
+      weight,
+      capacity,
+      state,
+    });
     return [cell, `${name} is a cell of locality ${locality}`];
   });
 }
 
 /** Changes a cell's address, weight or capacity. @throws UsageError when nothing is to be changed */
 export function runCellsUpdate(name: string, options: CellsUpdateOptions, ctx: CommandContext): Promise<number> {
-  const { rpcAddress, weight, capacity } = options;
+  const { rpcAddress, httpAddress, weight, capacity } = options;
   const paths = [
     ...(rpcAddress === undefined ? [] : ["rpc_address"]),
+    ...(httpAddress === undefined ? [] : ["http_address"]),
     ...(weight === undefined ? [] : ["weight"]),
     ...(capacity === undefined ? [] : ["capacity"]),
   ];
   if (paths.length === 0)
-    throw new UsageError(`cells update ${name}: say what shall change with --rpc-address, --weight or --capacity.`);
-  const change = { rpcAddress: rpcAddress ?? "", weight: weight ?? 0, capacity: capacity ?? 0 };
+    throw new UsageError(
+      `cells update ${name}: say what shall change with --rpc-address, --http-address, --weight or --capacity.`,
+    );
+  const change = {
+    rpcAddress: rpcAddress ?? "",
+    httpAddress: httpAddress ?? "",
+    weight: weight ?? 0,
+    capacity: capacity ?? 0,
+  };
   return changeCell(options, ctx, async (directory) => {
     const { cell } = await directory.updateCell({ name, ...change, updateMask: { paths } });
     return [cell, `${name} is changed`];

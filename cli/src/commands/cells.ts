@@ -58,6 +58,7 @@ export function describeCell({ name, number, locality, rpcAddress, weight, capac
     number,
     locality,
     rpcAddress,
+    httpAddress: cell.httpAddress === "" ? null : cell.httpAddress,
     weight,
     capacity: capacity === 0 ? null : capacity,
     state: stateOf(cell),

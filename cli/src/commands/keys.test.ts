@@ -1,4 +1,4 @@
-import { deriveCellKey, formatKeys, parseKeys } from "@cellway/rpc";
+import { deriveCellKey, deriveEdgeKey, formatKeys, parseKeys } from "@cellway/rpc";
 import { expect, test } from "@jest/globals";
 import { UsageError } from "../errors.js";
 import { createTestContext } from "../test-context.js";
@@ -30,6 +30,17 @@ test("a cell is given a key of its own, from each master key, in order", async (
   const [master] = parseKeys(MASTER, "test");
   if (master === undefined) throw new Error("there is a master key");
   expect(keys.split(",")[0]).toBe(formatKeys([deriveCellKey(master, "us1")]));
+});
+
+test("a router is given a key of its own, and nobody is given one without being named", async () => {
+  const ctx = createTestContext({ env: { CELLWAY_RPC_KEYS: MASTER } });
+  await runKeysDerive({ edge: "us-router" }, ctx);
+  const [master] = parseKeys(MASTER, "test");
+  if (master === undefined) throw new Error("there is a master key");
+  expect(ctx.printed.out).toEqual([formatKeys([deriveEdgeKey(master, "edge:us-router")])]);
+  await expect(runKeysDerive({}, ctx)).rejects.toThrow("one of --cell and --edge");
+  await expect(runKeysDerive({ cell: "us1", edge: "us-router" }, ctx)).rejects.toThrow("one of --cell and --edge");
+  await expect(runKeysDerive({ edge: "edge:us" }, ctx)).rejects.toThrow("lower-case DNS label");
 });
 
 test.each(["control", "monolith", "US1", ""])("%j is not the name of a cell", async (cell) => {

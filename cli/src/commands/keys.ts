@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { deriveCellKey, formatKeys, type SigningKey } from "@cellway/rpc";
-import { CONTROL_SILO_NAME, createSettingsReader, MONOLITH_SILO_NAME } from "@cellway/silo";
+import { deriveCellKey, deriveEdgeKey, formatKeys, type SigningKey } from "@cellway/rpc";
+import { CONTROL_SILO_NAME, createEdgeIdentity, createSettingsReader, MONOLITH_SILO_NAME } from "@cellway/silo";
 import type { CommandContext } from "../context.js";
 import { EXIT_OK, UsageError } from "../errors.js";
 import { findFleet } from "../fleet-target.js";
@@ -29,23 +29,34 @@ export function generateKey(id = `k-${randomBytes(4).toString("hex")}`): Signing
 
 /** Options of `cellway keys derive`. */
 export interface KeysDeriveOptions {
-  readonly cell: string;
+  /** One of the two. */
+  readonly cell?: string;
+  /** Of a process at the edge, such as `us-router`. */
+  readonly edge?: string;
   readonly dataDir?: string;
   readonly json?: boolean;
 }
 
-/** Prints the keys that one cell is given. They are secrets, of that cell alone. */
+/** Prints the keys that one cell, or one process at the edge, is given. They are secrets, of that one alone. */
 export async function runKeysDerive(options: KeysDeriveOptions, ctx: CommandContext): Promise<number> {
-  const { cell } = options;
-  if (!/^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/.test(cell) || cell === CONTROL_SILO_NAME || cell === MONOLITH_SILO_NAME) {
-    throw new UsageError(`--cell ${cell}: must be the name of a cell, such as us1.`);
-  }
-  printKeys(
-    findMasterKeys(options.dataDir, ctx).map((master) => deriveCellKey(master, cell)),
-    options.json,
-    ctx,
-  );
+  const derive = chooseDerivation(options);
+  printKeys(findMasterKeys(options.dataDir, ctx).map(derive), options.json, ctx);
   return EXIT_OK;
+}
+
+const LABEL = /^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
+
+function chooseDerivation({ cell, edge }: KeysDeriveOptions): (master: SigningKey) => SigningKey {
+  if ((cell === undefined) === (edge === undefined))
+    throw new UsageError("keys derive: say whose with one of --cell and --edge.");
+  if (edge !== undefined) {
+    if (!LABEL.test(edge)) throw new UsageError(`--edge ${edge}: must be a lower-case DNS label, such as us-router.`);
+    return (master) => deriveEdgeKey(master, createEdgeIdentity(edge).name);
+  }
+  const name = cell ?? "";
+  if (!LABEL.test(name) || name === CONTROL_SILO_NAME || name === MONOLITH_SILO_NAME)
+    throw new UsageError(`--cell ${name}: must be the name of a cell, such as us1.`);
+  return (master) => deriveCellKey(master, name);
 }
 
 /** A deployment's keys come from the environment; a developer's from the fleet that runs. */

@@ -12,17 +12,20 @@ import {
 import { createLogger, createMetrics, type Logger } from "@cellway/telemetry";
 import type { CommandContext } from "../context.js";
 import { CONTRACTS } from "../contracts.js";
-import { EXIT_FAILED, EXIT_OK } from "../errors.js";
+import { EXIT_OK, UsageError } from "../errors.js";
 import { followLiveSetting, type LiveFollower } from "../live-setting.js";
 import { createModules } from "../modules.js";
 import { parseKeyText, parseMethodList, parseServeConfig, type ServeConfig } from "../serve-config.js";
-import type { SiloKind } from "../silo-kinds.js";
-import { followStopRequests } from "../stop-request.js";
+import type { EdgeKind, SiloKind } from "../silo-kinds.js";
+import { waitForStop } from "../stop-request.js";
 import { VERSION } from "../version.js";
+import { runServeEdge } from "./serve-edge.js";
 
 /** Options of `cellway serve`. */
 export interface ServeCommandOptions {
-  readonly silo: SiloKind;
+  /** One of the two. */
+  readonly silo?: SiloKind;
+  readonly edge?: EdgeKind;
   readonly migrate?: boolean;
 }
 
@@ -33,13 +36,22 @@ const STOP_MAX_MS = 4_500;
 /** The same when the supervisor has gone, and the database most likely with it. */
 const ORPHAN_GRACE_MS = 1_000;
 
-/** Runs a silo until it is told to stop. */
+/** Runs a silo, or a process at the edge, until it is told to stop. */
 export async function runServe(options: ServeCommandOptions, ctx: CommandContext): Promise<number> {
+  const { silo, edge, migrate } = options;
+  if (silo !== undefined && edge === undefined)
+    return runServeSilo({ silo, ...(migrate === true && { migrate }) }, ctx);
+  if (silo !== undefined || edge === undefined) throw new UsageError("serve: say what with one of --silo and --edge.");
+  if (migrate === true) throw new UsageError("serve --edge: a router has no database; leave --migrate out.");
+  return runServeEdge(edge, ctx);
+}
+
+async function runServeSilo(options: { silo: SiloKind; migrate?: boolean }, ctx: CommandContext): Promise<number> {
   const warnings: string[] = [];
   const config = parseServeConfig(options.silo, ctx.env, CONTRACTS, (message) => warnings.push(message));
   const logger = createLogger({ silo: config.silo.name, level: config.logLevel });
   for (const message of warnings) logger.warn(message);
-  const stopping = waitForStop(ctx, logger);
+  const stopping = waitForStop(ctx, logger, STOP_MAX_MS);
   const keys = createKeys(config);
   const methodSwitch = createMethodSwitch(
     config.disabledMethods === undefined
@@ -115,27 +127,4 @@ function followSettings(
     );
   }
   return followers;
-}
-
-type WhyStop = "signal" | "orphaned";
-
-/**
- * Settles at the first request to stop, also one that comes while the silo still starts. From then on the process
- * has {@link STOP_MAX_MS}, whatever it waits for; a second request ends it at once.
- */
-function waitForStop(ctx: CommandContext, logger: Logger): Promise<WhyStop> {
-  return new Promise((resolve) => {
-    const ask = (why: WhyStop) => {
-      setTimeout(() => {
-        logger.error("the silo did not stop in time and is ended");
-        ctx.process.exit(EXIT_FAILED);
-      }, STOP_MAX_MS).unref();
-      resolve(why);
-    };
-    followStopRequests(ctx, ["SIGTERM", "SIGINT"], {
-      onFirst: () => ask("signal"),
-      onAgain: () => ctx.process.exit(EXIT_FAILED),
-    });
-    ctx.process.onOrphaned(() => ask("orphaned"));
-  });
 }

@@ -40,7 +40,7 @@ export function planFleet(mode: FleetMode, portBase: number): FleetPlan {
   const topology = parseTopology(
     {
       control: { rpc_address: at(1) },
-      cells: cells.map(({ name, number, rpc }) => ({ name, number, rpc_address: rpc })),
+      cells: cells.map(({ name, number, rpc, http }) => ({ name, number, rpc_address: rpc, http_address: http })),
       localities: LOCALITIES,
     },
     "the fleet of cellway dev",

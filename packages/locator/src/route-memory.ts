@@ -9,6 +9,8 @@ export interface RoutedCell {
   readonly locality: string;
   /** The origin of its RPC listener. */
   readonly address: string;
+  /** The origin of its public HTTP listener; empty while nobody has said it. */
+  readonly httpAddress: string;
 }
 
 /** What the feed or an answer says of an organization. Of two the one with the greater epoch holds. */
@@ -150,12 +152,12 @@ export class RouteMemory {
   }
 
   /** Takes over what is said of a cell, unless something newer is known. */
-  stateCell({ name, locality, address, epoch, isDeleted }: CellStatement): void {
+  stateCell({ name, locality, address, httpAddress, epoch, isDeleted }: CellStatement): void {
     const slot = this.slotOf(name);
     slot.isSeen = true;
     if (epoch < slot.epoch) return;
     slot.epoch = epoch;
-    slot.cell = isDeleted ? undefined : { name, locality, address };
+    slot.cell = isDeleted ? undefined : { name, locality, address, httpAddress };
     this.version += 1;
   }
 
@@ -180,6 +182,7 @@ export class RouteMemory {
       name,
       locality: cell?.locality ?? "",
       address: cell?.address ?? "",
+      httpAddress: cell?.httpAddress ?? "",
       epoch,
       isDeleted: cell === undefined,
     }));
@@ -263,8 +266,8 @@ export class RouteMemory {
   }
 }
 
-function toCellStatement({ name, locality, rpcAddress, epoch, isDeleted }: CellRoute): CellStatement {
-  return { name, locality, address: rpcAddress, epoch: Number(epoch), isDeleted };
+function toCellStatement({ name, locality, rpcAddress, httpAddress, epoch, isDeleted }: CellRoute): CellStatement {
+  return { name, locality, address: rpcAddress, httpAddress, epoch: Number(epoch), isDeleted };
 }
 
 function readTime(timestamp: Parameters<typeof timestampMs>[0] | undefined): number | undefined {

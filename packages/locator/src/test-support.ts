@@ -27,7 +27,8 @@ function createTestDirectory(): TestDirectory {
     },
     listCells: async () =>
       ["us1", "us2", "de1"].map((name) => {
-        return { name, locality: name.slice(0, 2), address: `http://${name}.test:1`, epoch: 0, isDeleted: false };
+        const addresses = { address: `http://${name}.test:1`, httpAddress: `http://${name}.test:2` };
+        return { name, locality: name.slice(0, 2), ...addresses, epoch: 0, isDeleted: false };
       }),
   };
   return directory;

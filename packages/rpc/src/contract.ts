@@ -18,8 +18,8 @@ import type { LocalMode } from "@cellway/silo";
 /** How long a call may take when its contract says nothing. */
 export const DEFAULT_TIMEOUT_MS = 5_000;
 
-/** Which kind of silo calls. A monolith calls as control. */
-export type CallerKind = "CONTROL" | "CELL";
+/** Who calls: a silo, by its kind, or a process at the edge. A monolith calls as control. */
+export type CallerKind = "CONTROL" | "CELL" | "EDGE";
 
 /** The ways to find the cell of a call. */
 export type ResolverKind =
@@ -120,6 +120,9 @@ function readMethodPolicy(method: DescMethod): MethodPolicy {
       `${name}: caller_owns_organization is for control methods; a cell has only its own organizations.`,
     );
   }
+  if (service.localMode === "CELL" && option.allowedCallers.includes(Caller.EDGE)) {
+    throw new ContractError(`${name}: CALLER_EDGE is for control methods; an edge holds no key of a cell.`);
+  }
   if (option.localOnly && option.allowedCallers.length > 0) {
     throw new ContractError(`${name}: local_only and allowed_callers contradict each other; state one of them.`);
   }
@@ -142,6 +145,7 @@ function readMethodPolicy(method: DescMethod): MethodPolicy {
 function toCallerKind(caller: Caller, name: string): CallerKind {
   if (caller === Caller.CONTROL) return "CONTROL";
   if (caller === Caller.CELL) return "CELL";
+  if (caller === Caller.EDGE) return "EDGE";
   throw new ContractError(`${name}: allowed_callers holds ${Caller[caller] ?? caller}, which is nobody.`);
 }
 

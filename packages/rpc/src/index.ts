@@ -1,4 +1,5 @@
 export type { RpcCaller } from "./client/callers.js";
+export { type Circuit, type CircuitLimits, type CircuitState, createCircuit } from "./client/circuit.js";
 export {
   type CallContext,
   currentCall,
@@ -45,6 +46,7 @@ export {
   createCellKeyRing,
   createMasterKeyRing,
   deriveCellKey,
+  deriveEdgeKey,
   formatKeys,
   type KeyRing,
   parseKeys,

@@ -15,6 +15,14 @@ export function isControlName(silo: string): boolean {
   return silo === CONTROL_SILO_NAME || silo === MONOLITH_SILO_NAME;
 }
 
+/** Begins the name under which a router signs and is logged; no name of a silo has a colon. */
+const EDGE_PREFIX = "edge:";
+
+/** Whether the name is of a process at the edge: `edge:us-router`. */
+export function isEdgeName(name: string): boolean {
+  return name.startsWith(EDGE_PREFIX);
+}
+
 /** Which silo a process is. */
 export interface Silo {
   /** `control`, `monolith`, or the cell's name. Unique in the fleet. */
@@ -27,6 +35,15 @@ export interface Silo {
 /** The control silo. */
 export function createControlSilo(): Silo {
   return { name: CONTROL_SILO_NAME, mode: "CONTROL", cells: [] };
+}
+
+/**
+ * What a process at the edge is to the RPC runtime: it calls control, and serves nothing.
+ *
+ * @param name - a lower-case DNS label of at most 32 characters: `us-router`.
+ */
+export function createEdgeIdentity(name: string): Silo {
+  return { name: EDGE_PREFIX + name, mode: "CELL", cells: [] };
 }
 
 /** The silo of one cell. */

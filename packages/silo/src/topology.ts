@@ -19,6 +19,8 @@ export interface Cell {
   readonly locality: string;
   /** Where its RPC listener is reached: `http://us1.internal:8011`. */
   readonly rpcAddress: string;
+  /** Where its public HTTP listener is reached, for routers; empty while the file does not say it. */
+  readonly httpAddress: string;
 }
 
 /** Who may live in a locality. A single-tenant one is never offered for choice. */
@@ -62,6 +64,7 @@ const topologySchema = z.strictObject({
           .min(1, `must be 1 to ${CELL_NUMBER_MAX}`)
           .max(CELL_NUMBER_MAX, `must be 1 to ${CELL_NUMBER_MAX}`),
         rpc_address: address,
+        http_address: address.optional(),
       }),
     )
     .min(1, "must name at least one cell"),
@@ -85,7 +88,7 @@ type TopologyInput = z.infer<typeof topologySchema>;
 /**
  * Reads a topology from parsed JSON.
  *
- * @param input - the JSON value: `{control: {rpc_address}, cells: [{name, number, rpc_address}], localities:
+ * @param input - the JSON value: `{control: {rpc_address}, cells: [{name, number, rpc_address, http_address?}], localities:
  *   [{name, display_name?, category?, cells, new_organization_cell?}]}`. An old key is read as the current one (aliases.ts).
  * @param source - the file or variable it came from, for messages.
  * @param onOld - told of each old key that the topology has, by its name in the alias table: `topology.…`.
@@ -110,6 +113,7 @@ export function parseTopology(input: unknown, source: string, onOld?: (old: stri
           number: cell.number,
           locality: localityOf.get(cell.name) ?? "",
           rpcAddress: cell.rpc_address,
+          httpAddress: cell.http_address ?? "",
         },
       ]),
     ),
@@ -136,6 +140,7 @@ export function formatTopology(topology: Topology): unknown {
       name: cell.name,
       number: cell.number,
       rpc_address: cell.rpcAddress,
+      ...(cell.httpAddress === "" ? {} : { http_address: cell.httpAddress }),
     })),
     localities: [...topology.localities.values()].map((locality) => ({
       name: locality.name,

@@ -139,6 +139,37 @@ export const METRIC_DEFINITIONS = {
     help: "Copies of routes read at a start, by outcome: `ok`, `missing`, `refused` (damaged, or of other localities), `failed`.",
     labels: ["outcome"],
   },
+  cellway_edge_requests_total: {
+    type: "counter",
+    help: "Requests that a router answered, by the cell that they were sent to (`none` when there was none) and the status; 499 when the client went away.",
+    labels: ["cell", "status"],
+  },
+  cellway_edge_duration_seconds: {
+    type: "histogram",
+    help: "Time from a request's headers to the end of its answer, of those that were sent to a cell.",
+    labels: ["cell"],
+    buckets: CALL_SECONDS,
+  },
+  cellway_edge_problems_total: {
+    type: "counter",
+    help: "Requests that were not answered by a cell, by the code of the problem.",
+    labels: ["code"],
+  },
+  cellway_edge_repeats_total: {
+    type: "counter",
+    help: "Requests that a router sent a second time, by the cell that got them last.",
+    labels: ["cell"],
+  },
+  cellway_edge_in_flight: {
+    type: "gauge",
+    help: "Requests that a router has sent to a cell and that are not over.",
+    labels: ["cell"],
+  },
+  cellway_edge_circuit_state: {
+    type: "gauge",
+    help: "State of the circuit breaker of a cell in a router: 0 closed, 1 half open, 2 open.",
+    labels: ["cell"],
+  },
   cellway_route_feed_watchers: {
     type: "gauge",
     help: "Streams of the route feed that are open.",

@@ -267,6 +267,14 @@ export enum Caller {
    * @generated from enum value: CALLER_CELL = 2;
    */
   CELL = 2,
+
+  /**
+   * A router: a process at the edge that routes strangers' requests, holds a key of its own, and serves no contract. For
+   * methods of control alone.
+   *
+   * @generated from enum value: CALLER_EDGE = 3;
+   */
+  EDGE = 3,
 }
 
 /**

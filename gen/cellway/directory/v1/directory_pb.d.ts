@@ -83,6 +83,14 @@ export declare type Cell = Message<"cellway.directory.v1.Cell"> & {
    * @generated from field: optional bool takes_new_organizations = 9;
    */
   takesNewOrganizations?: boolean | undefined;
+
+  /**
+   * The origin of its public HTTP listener, to which routers send requests. Empty while nobody has said it: then routers
+   * send it none.
+   *
+   * @generated from field: string http_address = 10;
+   */
+  httpAddress: string;
 };
 
 /**
@@ -351,6 +359,13 @@ export declare type AddCellRequest = Message<"cellway.directory.v1.AddCellReques
    * @generated from field: cellway.directory.v1.CellState state = 7;
    */
   state: CellState;
+
+  /**
+   * The origin of its public HTTP listener, in the same form; empty when there is none yet.
+   *
+   * @generated from field: string http_address = 8;
+   */
+  httpAddress: string;
 };
 
 /**
@@ -393,7 +408,7 @@ export declare type UpdateCellRequest = Message<"cellway.directory.v1.UpdateCell
   name: string;
 
   /**
-   * Of rpc_address, weight, capacity and state.
+   * Of rpc_address, http_address, weight, capacity and state.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -426,6 +441,13 @@ export declare type UpdateCellRequest = Message<"cellway.directory.v1.UpdateCell
    * @generated from field: cellway.directory.v1.CellState state = 6;
    */
   state: CellState;
+
+  /**
+   * See AddCellRequest; empty takes it away. Routers hear of it within a second.
+   *
+   * @generated from field: string http_address = 7;
+   */
+  httpAddress: string;
 };
 
 /**

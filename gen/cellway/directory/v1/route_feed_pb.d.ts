@@ -249,6 +249,13 @@ export declare type CellRoute = Message<"cellway.directory.v1.CellRoute"> & {
    * @generated from field: bool is_deleted = 5;
    */
   isDeleted: boolean;
+
+  /**
+   * The origin of its public HTTP listener. Empty while nobody has said it, and from a control that does not know it yet.
+   *
+   * @generated from field: string http_address = 6;
+   */
+  httpAddress: string;
 };
 
 /**

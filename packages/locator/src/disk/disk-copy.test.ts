@@ -66,11 +66,18 @@ test("a copy gives back aliases and project keys", async () => {
   expect(held(memory)).toEqual(texts);
 });
 
+test("a copy of before cells had HTTP addresses has the feed say everything anew: its cursor may be behind them", async () => {
+  await writeBefore("c1");
+  const { memory, context } = create();
+  expect(await loadDiskCopy(context)).toBe(true);
+  expect([memory.cursor, memory.findCell("us1")?.httpAddress, memory.isComplete]).toEqual(["", "", true]);
+});
+
 test("a copy of the version before gives back what it has", async () => {
   await writeBefore("c1");
   const { memory, context } = create();
   expect(await loadDiskCopy(context)).toBe(true);
-  expect([held(memory), memory.cursor, memory.isComplete]).toEqual([["7:acme@us1:12"], "c1", true]);
+  expect([held(memory), memory.cursor, memory.isComplete]).toEqual([["7:acme@us1:12"], "", true]);
 });
 
 test.each<[string, (copy: Buffer) => Buffer]>([

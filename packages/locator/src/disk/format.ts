@@ -21,8 +21,8 @@ export interface DiskFooter {
   readonly feedId: string;
   readonly cursor: string;
   readonly completeUntilMs: number | null;
-  /** In the order of the numbers that records name. */
-  readonly cells: readonly CellStatement[];
+  /** In the order of the numbers that records name. Written before HTTP addresses were known, it has none. */
+  readonly cells: readonly (Omit<CellStatement, "httpAddress"> & Partial<Pick<CellStatement, "httpAddress">>)[];
 }
 
 /** The beginning of every copy. */
@@ -73,7 +73,7 @@ export function decodeCopy(copy: Buffer, memory: RouteMemory, localities: readon
   const footer = readFooter(copy);
   if (JSON.stringify(footer.localities) !== JSON.stringify(localities))
     throw new DiskCopyError(`the copy is of the localities ${footer.localities.join(", ") || "of everybody"}`);
-  for (const cell of footer.cells) memory.stateCell(cell);
+  for (const cell of footer.cells) memory.stateCell({ ...cell, httpAddress: cell.httpAddress ?? "" });
   let at = MAGIC.length;
   let count = 0;
   while (copy[at] !== END) {
@@ -91,7 +91,8 @@ export function decodeCopy(copy: Buffer, memory: RouteMemory, localities: readon
     at += RECORD_BYTES + length;
   }
   memory.feedId = footer.feedId;
-  memory.cursor = footer.cursor;
+  // Who wrote it may have passed over what the feed said of HTTP addresses: only a snapshot says it again.
+  memory.cursor = footer.cells.every(({ httpAddress }) => httpAddress !== undefined) ? footer.cursor : "";
   memory.completeUntilMs = footer.completeUntilMs ?? undefined;
   memory.isComplete = true;
   return count;

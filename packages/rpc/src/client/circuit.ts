@@ -6,6 +6,12 @@ export type Verdict = "success" | "failure" | "neutral";
 /** `open`: calls fail at once. `half_open`: one probe is under way, and all other calls fail at once. */
 export type CircuitState = "closed" | "half_open" | "open";
 
+/** When a circuit opens, and for how long. */
+export type CircuitLimits = Pick<
+  RpcLimits,
+  "circuitFailureShare" | "circuitWindowMs" | "circuitMinCallsPerSecond" | "circuitProbeMs" | "circuitProbeMaxMs"
+>;
+
 /** Leaves a peer alone that failed too often, and finds out by single probes when it is back. */
 export interface Circuit {
   readonly state: CircuitState;
@@ -25,7 +31,7 @@ const BUCKETS_PER_WINDOW = 10;
  * Creates a closed circuit. It opens when more than the limit's share of the verdicts of one window are failures. A
  * probe that fails doubles the pause to the next one; a neutral probe has told nothing and leaves the pause as it is.
  */
-export function createCircuit(limits: RpcLimits, onChange: (state: CircuitState) => void): Circuit {
+export function createCircuit(limits: CircuitLimits, onChange: (state: CircuitState) => void): Circuit {
   let state: CircuitState = "closed";
   let buckets: Bucket[] = [];
   let pauseMs = limits.circuitProbeMs;
@@ -78,7 +84,7 @@ export function createCircuit(limits: RpcLimits, onChange: (state: CircuitState)
   };
 }
 
-function isTooMuch(buckets: readonly Bucket[], limits: RpcLimits): boolean {
+function isTooMuch(buckets: readonly Bucket[], limits: CircuitLimits): boolean {
   const calls = buckets.reduce((sum, bucket) => sum + bucket.calls, 0);
   const failures = buckets.reduce((sum, bucket) => sum + bucket.failures, 0);
   const callsMin = (limits.circuitWindowMs / 1_000) * limits.circuitMinCallsPerSecond;

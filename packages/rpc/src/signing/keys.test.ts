@@ -4,6 +4,7 @@ import {
   createCellKeyRing,
   createMasterKeyRing,
   deriveCellKey,
+  deriveEdgeKey,
   formatKeys,
   parseKeys,
   type SigningKey,
@@ -38,6 +39,25 @@ describe("the key of a cell", () => {
 
   it("never changes from one version of Cellway to the next: deployments hold it", () => {
     expect(hex(deriveCellKey(OLD, "us1"))).toBe("271b14396416f0d93ebb297f40894dfe130cecf63289452ddb4cace24c7e015b");
+  });
+});
+
+describe("the key of a process at the edge", () => {
+  it("is no cell's, also not that of a cell of the same name, and never changes from one version to the next", () => {
+    const keys = [deriveEdgeKey(OLD, "edge:us1"), deriveEdgeKey(OLD, "edge:us2"), deriveCellKey(OLD, "us1"), OLD];
+    expect(new Set(keys.map(hex)).size).toBe(keys.length);
+    expect(hex(deriveEdgeKey(OLD, "edge:us1"))).toBe(
+      "7fe6933a3b84218eeff03e819f9bf29f5f35f2a5e11cf2df357b9f7c80dc5f0e",
+    );
+  });
+
+  it("is the one that control verifies its calls with, and there is none for calls to a cell", () => {
+    const ring = createMasterKeyRing([OLD]);
+    expect(ring.keysBetween("edge:us1", "control")).toEqual([deriveEdgeKey(OLD, "edge:us1")]);
+    expect(ring.keysBetween("edge:us1", "us1")).toEqual([]);
+    const own = createCellKeyRing("edge:us1", [deriveEdgeKey(OLD, "edge:us1")]);
+    expect(own.keysBetween("edge:us1", "control")).toHaveLength(1);
+    expect(own.keysBetween("edge:us1", "us1")).toEqual([]);
   });
 });
 

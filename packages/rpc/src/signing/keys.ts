@@ -1,5 +1,5 @@
 import { hkdfSync } from "node:crypto";
-import { CONTROL_SILO_NAME, ConfigError, isControlName } from "@cellway/silo";
+import { CONTROL_SILO_NAME, ConfigError, isControlName, isEdgeName } from "@cellway/silo";
 
 /** A named secret. The name travels with each signature; the secret never does. */
 export interface SigningKey {
@@ -24,7 +24,7 @@ const DERIVED_MAX = 2_048;
 
 /**
  * The ring of control and of an operator: holds master keys and derives from each (HKDF-SHA256, RFC 5869) the key
- * that it shares with one cell. A cell that leaks its key can speak only as itself and only to control.
+ * that it shares with one cell, or with one process at the edge. A cell that leaks its key can speak only as itself and only to control.
  */
 export function createMasterKeyRing(masterKeys: readonly SigningKey[]): KeyRing {
   let masters = [...masterKeys];
@@ -37,7 +37,7 @@ export function createMasterKeyRing(masterKeys: readonly SigningKey[]): KeyRing 
       if (known !== undefined) return known;
       // The name comes from a header that is not verified yet, so the memory of derived keys is bounded.
       if (derived.size >= DERIVED_MAX) derived.clear();
-      const keys = masters.map((master) => deriveCellKey(master, cell));
+      const keys = masters.map((master) => derivePeerKey(master, cell));
       derived.set(cell, keys);
       return keys;
     },
@@ -48,7 +48,7 @@ export function createMasterKeyRing(masterKeys: readonly SigningKey[]): KeyRing 
   };
 }
 
-/** The ring of one cell: only its own derived keys, only for calls between it and control. */
+/** The ring of one cell, or of one process at the edge: only its own derived keys, only for calls between it and control. */
 export function createCellKeyRing(cell: string, cellKeys: readonly SigningKey[]): KeyRing {
   let keys = [...cellKeys];
   return {
@@ -60,9 +60,22 @@ export function createCellKeyRing(cell: string, cellKeys: readonly SigningKey[])
   };
 }
 
+/** The key that control shares with a process at the edge, by its whole name: `edge:us-router`. */
+export function deriveEdgeKey(master: SigningKey, edge: string): SigningKey {
+  return deriveKey(master, edge);
+}
+
 /** The key that control shares with `cell`, with the id of the master it comes from. */
 export function deriveCellKey(master: SigningKey, cell: string): SigningKey {
-  const secret = hkdfSync("sha256", master.secret, "cellway-rpc-v1", `cell:${cell}`, 32);
+  return deriveKey(master, `cell:${cell}`);
+}
+
+function derivePeerKey(master: SigningKey, name: string): SigningKey {
+  return isEdgeName(name) ? deriveEdgeKey(master, name) : deriveCellKey(master, name);
+}
+
+function deriveKey(master: SigningKey, info: string): SigningKey {
+  const secret = hkdfSync("sha256", master.secret, "cellway-rpc-v1", info, 32);
   return { id: master.id, secret: new Uint8Array(secret) };
 }
 

@@ -55,7 +55,7 @@ export interface ParsedSignature {
 }
 
 const HEADER =
-  /^Cellway1 ([A-Za-z0-9_-]{1,32})\.(\d{10,15})\.([A-Za-z0-9_-]{22})\.([a-z][a-z0-9-]{0,31})\.([a-z][a-z0-9-]{0,31})\.([A-Za-z0-9_-]{43})$/;
+  /^Cellway1 ([A-Za-z0-9_-]{1,32})\.(\d{10,15})\.([A-Za-z0-9_-]{22})\.((?:edge:)?[a-z][a-z0-9-]{0,31})\.([a-z][a-z0-9-]{0,31})\.([A-Za-z0-9_-]{43})$/;
 
 /** Reads a header written by {@link signRequest}; undefined when it is anything else. */
 export function parseSignature(header: string): ParsedSignature | undefined {

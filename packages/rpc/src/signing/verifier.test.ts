@@ -280,7 +280,8 @@ describe("a refusal", () => {
   });
 
   it("knows a caller's kind by its name", () => {
-    expect(["control", "monolith", "us1", "de1"].map(callerKindOf)).toEqual(["CONTROL", "CONTROL", "CELL", "CELL"]);
+    const kinds = ["control", "monolith", "us1", "edge", "edge:us-router"].map(callerKindOf);
+    expect(kinds.join(" ")).toBe("CONTROL CONTROL CELL CELL EDGE");
   });
 });
 

@@ -1,4 +1,4 @@
-import { isControlName } from "@cellway/silo";
+import { isControlName, isEdgeName } from "@cellway/silo";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { parseViewer, type Viewer } from "../context.js";
 import type { CallerKind } from "../contract.js";
@@ -39,9 +39,10 @@ export interface Verifier {
   ): VerifiedCaller | ConnectError;
 }
 
-/** Which kind of silo a name belongs to. */
+/** Which kind of caller a name belongs to. */
 export function callerKindOf(silo: string): CallerKind {
-  return isControlName(silo) ? "CONTROL" : "CELL";
+  if (isControlName(silo)) return "CONTROL";
+  return isEdgeName(silo) ? "EDGE" : "CELL";
 }
 
 const REMEDIES: Readonly<Record<RefusalReason, string>> = {

@@ -17,3 +17,11 @@ export function assertCellAddress({ topology }: Pick<ServiceContext, "topology">
   if (rpcAddress === topology.controlRpcAddress)
     throw createInvalidFieldError("rpc_address", "is control's address; each silo needs its own");
 }
+
+/** @throws INVALID_ARGUMENT / INVALID_FIELD when routers cannot send requests to the address. Empty is none. */
+export function assertCellHttpAddress({ topology }: Pick<ServiceContext, "topology">, httpAddress: string): void {
+  if (httpAddress !== "" && !isOrigin(httpAddress))
+    throw createInvalidFieldError("http_address", "must be a lower-case http:// or https:// origin without a path");
+  if (httpAddress === topology.controlRpcAddress)
+    throw createInvalidFieldError("http_address", "is control's RPC address, which is never public");
+}

@@ -23,6 +23,10 @@ export class CellRow {
   @Column({ type: "text", name: "rpc_address" })
   rpcAddress: string;
 
+  /** The origin of its public HTTP listener; null while nobody has said it. */
+  @Column({ type: "text", name: "http_address", nullable: true })
+  httpAddress: string | null;
+
   /** Its share of new organizations, relative to the other cells of the locality. */
   @Column({ type: "integer", default: 100 })
   weight: number;
@@ -34,7 +38,7 @@ export class CellRow {
   @Column({ type: "text", default: "ACTIVE" })
   state: CellStateName;
 
-  /** Of the number, locality and address; the file never says anything about the rest. */
+  /** Of the number, locality and addresses; the file never says anything about the rest. */
   @Column({ type: "text", default: "FILE" })
   source: RowSource;
 }

@@ -153,8 +153,9 @@ function takeChange(memory: RouteMemory, change: RouteChange): void {
   const slug = change.slug ?? "";
   switch (kind) {
     case "cell": {
-      const { locality, rpc_address: address } = change;
-      memory.stateCell({ name: cellName, locality: locality ?? "", address: address ?? "", epoch, isDeleted });
+      const { locality, rpc_address: address, http_address: httpAddress } = change;
+      const addresses = { address: address ?? "", httpAddress: httpAddress ?? "" };
+      memory.stateCell({ name: cellName, locality: locality ?? "", ...addresses, epoch, isDeleted });
       break;
     }
     case "organization":
@@ -202,6 +203,6 @@ function createTableDirectory(database: SiloDatabase): RouteDirectory {
   };
 }
 
-function toCellStatement({ name, locality, rpc_address: address, route_epoch }: CellRouteRow) {
-  return { name, locality, address, epoch: Number(route_epoch), isDeleted: false };
+function toCellStatement({ name, locality, rpc_address: address, http_address, route_epoch }: CellRouteRow) {
+  return { name, locality, address, httpAddress: http_address ?? "", epoch: Number(route_epoch), isDeleted: false };
 }

@@ -29,8 +29,8 @@ export function createHeartbeat(completeUntilMs: number, cursor: string): FeedMe
 
 /** Cells as a page of a snapshot. */
 export function createCellPage(rows: readonly CellRouteRow[]): FeedMessage {
-  const cells = rows.map(({ name, locality, rpc_address: rpcAddress, route_epoch: epoch }) => {
-    return { name, locality, rpcAddress, epoch };
+  const cells = rows.map(({ name, locality, rpc_address: rpcAddress, http_address, route_epoch: epoch }) => {
+    return { name, locality, rpcAddress, httpAddress: http_address ?? "", epoch };
   });
   return { event: { case: "routes", value: { cells, isSnapshot: true } } };
 }
@@ -99,6 +99,8 @@ function toKey(kind: KeyKind, value: string, organizationId: string) {
     : { case: "projectKey" as const, value: { publicKey: value, organizationId } };
 }
 
-function toCellRoute({ cell_name: name, locality, rpc_address, id: epoch, is_deleted: isDeleted }: RouteChange) {
-  return { name, locality: locality ?? "", rpcAddress: rpc_address ?? "", epoch, isDeleted };
+function toCellRoute({ cell_name: name, locality, id: epoch, is_deleted: isDeleted, ...at }: RouteChange) {
+  const { rpc_address, http_address } = at;
+  const addresses = { rpcAddress: rpc_address ?? "", httpAddress: http_address ?? "" };
+  return { name, locality: locality ?? "", ...addresses, epoch, isDeleted };
 }

@@ -3,7 +3,7 @@ import { type AddCellRequest, CellState, type DirectoryService } from "@cellway/
 import type { ServiceContext } from "@cellway/host";
 import type { MethodImpl } from "@connectrpc/connect";
 import type { EntityManager } from "typeorm";
-import { assertCellAddress, assertCellsCanChange, CELL_WEIGHT_DEFAULT } from "../cell-rules.js";
+import { assertCellAddress, assertCellHttpAddress, assertCellsCanChange, CELL_WEIGHT_DEFAULT } from "../cell-rules.js";
 import { toCell } from "../convert.js";
 import { CellRow } from "../entities/cell.js";
 import { RemovedCellRow } from "../entities/removed-cell.js";
@@ -15,6 +15,7 @@ export function addCell(context: ServiceContext): MethodImpl<typeof DirectorySer
   return async (req) => {
     assertCellsCanChange(context);
     assertCellAddress(context, req.rpcAddress);
+    assertCellHttpAddress(context, req.httpAddress);
     const row = await context.database
       .transaction((manager) => addOnce(manager, req))
       .catch((error: unknown) => {
@@ -41,6 +42,7 @@ async function addOnce(manager: EntityManager, req: AddCellRequest): Promise<Cel
     number,
     locality,
     rpcAddress,
+    httpAddress: req.httpAddress === "" ? null : req.httpAddress,
     weight: req.weight === 0 ? CELL_WEIGHT_DEFAULT : req.weight,
     capacity: req.capacity === 0 ? null : req.capacity,
     state: req.state === CellState.DRAINING ? "DRAINING" : "ACTIVE",

@@ -3,14 +3,14 @@ import { CellState, type DirectoryService, type UpdateCellRequest } from "@cellw
 import type { ServiceContext } from "@cellway/host";
 import { readUpdateMask } from "@cellway/rpc";
 import type { MethodImpl } from "@connectrpc/connect";
-import { assertCellAddress, CELL_WEIGHT_DEFAULT } from "../cell-rules.js";
+import { assertCellAddress, assertCellHttpAddress, CELL_WEIGHT_DEFAULT } from "../cell-rules.js";
 import { toCell } from "../convert.js";
 import { CellRow } from "../entities/cell.js";
 import { createCellExistsError, createCellNotFoundError, createInvalidFieldError } from "../errors.js";
 import { controlRoutesOf } from "../feed/control-routes.js";
 import { lockCell } from "../store/topology.js";
 
-const PATHS = ["rpc_address", "weight", "capacity", "state"] as const;
+const PATHS = ["rpc_address", "http_address", "weight", "capacity", "state"] as const;
 
 /** UpdateCell. */
 export function updateCell(context: ServiceContext): MethodImpl<typeof DirectoryService.method.updateCell> {
@@ -27,12 +27,12 @@ export function updateCell(context: ServiceContext): MethodImpl<typeof Directory
       .catch((error: unknown) => {
         throw isUniqueViolation(error) ? createCellExistsError(name, error) : error;
       });
-    if (change.rpcAddress !== undefined) await controlRoutesOf(context).catchUp();
+    if (change.rpcAddress !== undefined || change.httpAddress !== undefined) await controlRoutesOf(context).catchUp();
     return { cell: toCell(row) };
   };
 }
 
-type Change = Partial<Pick<CellRow, "rpcAddress" | "weight" | "capacity" | "state" | "source">>;
+type Change = Partial<Pick<CellRow, "rpcAddress" | "httpAddress" | "weight" | "capacity" | "state" | "source">>;
 
 function readChange(context: ServiceContext, req: UpdateCellRequest): Change {
   const mask = readUpdateMask(req.updateMask, PATHS);
@@ -40,6 +40,10 @@ function readChange(context: ServiceContext, req: UpdateCellRequest): Change {
   if (mask.has("rpc_address")) {
     assertCellAddress(context, req.rpcAddress);
     Object.assign(change, { rpcAddress: req.rpcAddress, source: "OPERATOR" });
+  }
+  if (mask.has("http_address")) {
+    assertCellHttpAddress(context, req.httpAddress);
+    Object.assign(change, { httpAddress: req.httpAddress === "" ? null : req.httpAddress, source: "OPERATOR" });
   }
   if (mask.has("weight")) change.weight = req.weight === 0 ? CELL_WEIGHT_DEFAULT : req.weight;
   if (mask.has("capacity")) change.capacity = req.capacity === 0 ? null : req.capacity;

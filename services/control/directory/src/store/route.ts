@@ -27,6 +27,8 @@ export interface CellRouteRow {
   readonly name: string;
   readonly locality: string;
   readonly rpc_address: string;
+  /** Null while nobody has said it. */
+  readonly http_address: string | null;
   readonly route_epoch: string;
 }
 
@@ -66,5 +68,6 @@ export async function listKeyRoutes(
 
 /** Where all cells are, ordered by name. */
 export async function listCellRoutes(db: Queryable): Promise<CellRouteRow[]> {
-  return rowsOf(await db.query("select name, locality, rpc_address, route_epoch from control.cell order by name"));
+  const sql = "select name, locality, rpc_address, http_address, route_epoch from control.cell order by name";
+  return rowsOf(await db.query(sql));
 }

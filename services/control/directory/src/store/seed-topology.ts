@@ -53,18 +53,24 @@ async function seedLocality(manager: EntityManager, locality: Locality): Promise
   return true;
 }
 
-async function seedCell(manager: EntityManager, { name, number, locality, rpcAddress }: Cell): Promise<boolean> {
+async function seedCell(
+  manager: EntityManager,
+  { name, number, locality, rpcAddress, ...cell }: Cell,
+): Promise<boolean> {
   const row = await manager.findOneBy(CellRow, { name });
+  // A file that does not say it takes nothing away: an older one, of a process beside this one, does not know the key.
+  const httpAddress = cell.httpAddress === "" ? (row?.httpAddress ?? null) : cell.httpAddress;
   if (row === null) {
     if (await manager.existsBy(RemovedCellRow, { number })) return false;
     // Its locality was removed, and the cell with it or before.
     if (!(await manager.existsBy(LocalityRow, { name: locality }))) return false;
     if (await manager.existsBy(CellRow, [{ number }, { rpcAddress }])) throw createCellExistsError(name);
-    await manager.insert(CellRow, { name, number, locality, rpcAddress });
+    await manager.insert(CellRow, { name, number, locality, rpcAddress, httpAddress });
     return true;
   }
-  if (row.locality === locality && row.rpcAddress === rpcAddress) return row.number === number;
+  const isSame = row.locality === locality && row.rpcAddress === rpcAddress && row.httpAddress === httpAddress;
+  if (isSame) return row.number === number;
   if (row.source === "OPERATOR") return false;
-  await manager.update(CellRow, { name }, { locality, rpcAddress });
+  await manager.update(CellRow, { name }, { locality, rpcAddress, httpAddress });
   return row.number === number;
 }

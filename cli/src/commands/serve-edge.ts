@@ -1,0 +1,59 @@
+import { startLocalityRouter } from "@cellway/locality-router";
+import { createCellKeyRing, createHttpNetwork, createRpcRuntime, DEFAULT_LIMITS } from "@cellway/rpc";
+import { createLogger, createMetrics } from "@cellway/telemetry";
+import type { CommandContext } from "../context.js";
+import { parseEdgeConfig } from "../edge-config.js";
+import { EXIT_OK } from "../errors.js";
+import { followLiveSetting } from "../live-setting.js";
+import { parseKeyText } from "../serve-config.js";
+import type { EdgeKind } from "../silo-kinds.js";
+import { waitForStop } from "../stop-request.js";
+import { VERSION } from "../version.js";
+
+/** For how long requests in flight may finish after a request to stop: uploads and downloads take their time. */
+const GRACE_MS = 20_000;
+/** After this the process ends whatever it waits for. */
+const STOP_MAX_MS = 25_000;
+
+/** Runs a router until it is told to stop. */
+export async function runServeEdge(_kind: EdgeKind, ctx: CommandContext): Promise<number> {
+  const warnings: string[] = [];
+  const config = parseEdgeConfig(ctx.env, (message) => warnings.push(message));
+  const { identity } = config;
+  const logger = createLogger({ silo: identity.name, level: config.logLevel });
+  for (const message of warnings) logger.warn(message);
+  const stopping = waitForStop(ctx, logger, STOP_MAX_MS);
+  const keys = createCellKeyRing(identity.name, parseKeyText(config.keys));
+  const follower = followLiveSetting(config.keys, {
+    apply: (text) => keys.replace(parseKeyText(config.keys, text)),
+    onApplied: () => logger.info({ file: config.keys.file }, "the keys were read again"),
+    onError: (error) => logger.error({ err: error }, "the keys cannot be read again; what held before still does"),
+  });
+  ctx.process.onSignal(["SIGHUP"], () => follower.reload());
+  const network = createHttpNetwork(DEFAULT_LIMITS);
+  const metrics = createMetrics({ silo: identity.name });
+  const { controlAddress, routesFile, operatorToken } = config;
+  const rpc = createRpcRuntime({ silo: identity, network, keys, logger, metrics, controlAddress, version: VERSION });
+  const router = await startLocalityRouter({
+    name: config.name,
+    rpc,
+    logger,
+    metrics,
+    localities: config.localities,
+    localityUrl: config.localityUrl,
+    hosts: config.hosts,
+    staticRoutes: config.staticRoutes,
+    trustedProxies: config.trustedProxies,
+    listen: config.listen,
+    adminListen: config.adminListen,
+    ...(operatorToken !== undefined && { operatorToken }),
+    ...(routesFile !== undefined && { disk: { path: routesFile } }),
+  });
+  logger.info({ address: router.address, admin_address: router.adminAddress }, "the router serves");
+  const why = await stopping;
+  logger.info({ why }, "the router stops");
+  follower.stop();
+  await router.stop({ graceMs: GRACE_MS });
+  await network.close();
+  return EXIT_OK;
+}

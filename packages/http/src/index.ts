@@ -1,0 +1,12 @@
+export { type Problem, sendProblem } from "./problem.js";
+export { type EdgeHandlers, type EdgeServer, type EdgeServerLimits, startEdgeServer } from "./proxy/edge-server.js";
+export { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./proxy/limits.js";
+export {
+  type Misdirection,
+  type ProxyOptions,
+  type ProxyResult,
+  type ProxyTarget,
+  proxyRequest,
+} from "./proxy/proxy-request.js";
+export { createUpgradeResponse, proxyUpgrade, type UpgradeRequest } from "./proxy/proxy-upgrade.js";
+export { Upstream, type UpstreamListener } from "./proxy/upstream.js";

@@ -1,0 +1,29 @@
+import type { ServerResponse } from "node:http";
+
+/** Why a request was not served, as `application/problem+json` (RFC 9457). */
+export interface Problem {
+  readonly status: number;
+  /** Stable, for programs: `CELL_UNREACHABLE`. */
+  readonly code: string;
+  /** A few words that are the same for every problem of this code. */
+  readonly title: string;
+  /** A sentence for people: what is wrong here, and what to do. */
+  readonly detail: string;
+  /** More members, in camel case. */
+  readonly extensions?: Readonly<Record<string, string | number | boolean | null>>;
+  /** More headers, such as `retry-after`. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Answers with a problem, and nothing else: the response must not have been begun. */
+export function sendProblem(res: ServerResponse, problem: Problem): void {
+  const { status, code, title, detail, extensions, headers } = problem;
+  const body = Buffer.from(`${JSON.stringify({ type: "about:blank", title, status, code, detail, ...extensions })}\n`);
+  res.writeHead(status, {
+    ...headers,
+    "content-type": "application/problem+json",
+    "content-length": body.byteLength,
+    "cache-control": "no-store",
+  });
+  res.end(body);
+}

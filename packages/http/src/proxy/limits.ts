@@ -1,0 +1,43 @@
+/** Every number that bounds a request on its way to an upstream. */
+export interface ProxyLimits {
+  /** Time to connect. Default 2,000. */
+  readonly connectTimeoutMs: number;
+  /** From the end of the request to the first byte of the answer; undici rounds it up to a second. Default 30,000. */
+  readonly firstByteTimeoutMs: number;
+  /** Silence in the middle of an answer, and of a client that does not take it. Default 120,000. */
+  readonly idleTimeoutMs: number;
+  /** Requests in flight to one upstream; the next one is refused with 429. Default 512. */
+  readonly inFlightMax: number;
+  /** A body of a stated length up to this is read before it is sent on, so that it can be sent again. Default 64 KiB. */
+  readonly repeatableBodyMaxBytes: number;
+  /** Header bytes of an answer. Default 32 KiB. */
+  readonly responseHeadersMaxBytes: number;
+  /** What a client that is refused is told to wait. Default 1. */
+  readonly retryAfterS: number;
+  /** Share of failed requests over the window that opens the circuit to an upstream. Default 0.5. */
+  readonly circuitFailureShare: number;
+  /** Default 10,000. */
+  readonly circuitWindowMs: number;
+  /** Requests a second below which the circuit never opens. Default 1. */
+  readonly circuitMinCallsPerSecond: number;
+  /** First pause before an open circuit lets one request through; doubles up to {@link circuitProbeMaxMs}. Default 500. */
+  readonly circuitProbeMs: number;
+  /** Default 5,000. */
+  readonly circuitProbeMaxMs: number;
+}
+
+/** The limits that hold when nothing else is said. */
+export const DEFAULT_PROXY_LIMITS: ProxyLimits = {
+  connectTimeoutMs: 2_000,
+  firstByteTimeoutMs: 30_000,
+  idleTimeoutMs: 120_000,
+  inFlightMax: 512,
+  repeatableBodyMaxBytes: 64 * 1_024,
+  responseHeadersMaxBytes: 32 * 1_024,
+  retryAfterS: 1,
+  circuitFailureShare: 0.5,
+  circuitWindowMs: 10_000,
+  circuitMinCallsPerSecond: 1,
+  circuitProbeMs: 500,
+  circuitProbeMaxMs: 5_000,
+};

@@ -1,0 +1,189 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Problem, sendProblem } from "../problem.js";
+import { type AttemptEnd, attempt } from "./attempt.js";
+import { type ForwardingRules, findHeader, isLoop, receiveHeaders } from "./headers.js";
+import { createProxyProblem, type ProxyProblemCode } from "./problems.js";
+import { type RequestBody, takeBody } from "./request-body.js";
+import type { Upstream } from "./upstream.js";
+
+/** Where a request goes. */
+export interface ProxyTarget {
+  readonly upstream: Upstream;
+  /** Headers that it gets besides the client's: names in lower case and values in turn. */
+  readonly headers: readonly string[];
+}
+
+/** What an upstream says that answers 421: the request is not for it. */
+export interface Misdirection {
+  /** A header of its answer. */
+  readonly header: (name: string) => string | undefined;
+  /** Whether the request can be sent again. */
+  readonly isRepeatable: boolean;
+}
+
+/** How a request is sent on. */
+export interface ProxyOptions extends ForwardingRules {
+  readonly target: ProxyTarget;
+  /** Sent in place of the client's Host. Default: the client's own. */
+  readonly host?: string;
+  /** Added to whatever is answered: names and values in turn. */
+  readonly answerHeaders?: readonly string[];
+  /**
+   * Asked, once, when the upstream answers 421: where to send the request instead, or what to answer. Default: the 421 is
+   * sent on.
+   */
+  readonly onMisdirected?: (misdirection: Misdirection) => Promise<ProxyTarget | Problem>;
+}
+
+/** What became of a request, for logs and metrics. */
+export interface ProxyResult {
+  /** What the client was answered; 499 when it went away first. */
+  readonly status: number;
+  /** A code of {@link ProxyProblemCode}, or of a problem of `onMisdirected`; undefined when the upstream's answer was sent. */
+  readonly code: string | undefined;
+  /** The upstream that was asked last. */
+  readonly upstream: Upstream;
+  /** 0 or 1. */
+  readonly repeats: number;
+  readonly requestId: string;
+}
+
+/** May be sent twice with the effect of once (RFC 9110 §9.2.2). */
+const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
+const CLIENT_GONE = 499;
+
+/**
+ * Sends a request on, and its answer back, as they come. Where there is no answer the client gets a problem. Sent again, once,
+ * is only what can be (no body, or a small one) and may be: what never reached the upstream, what the upstream says is not for
+ * it, and, when a connection broke before the first byte, idempotent methods. Never rejects.
+ */
+export async function proxyRequest(
+  req: IncomingMessage,
+  res: ServerResponse,
+  options: ProxyOptions,
+): Promise<ProxyResult> {
+  const { requestId, headers } = receiveHeaders(req, options);
+  const exchange = new Exchange(req, res, { ...options, requestId, received: withHost(headers, options.host) });
+  return exchange.run();
+}
+
+class Exchange {
+  private repeats = 0;
+  private isMisdirected = false;
+
+  constructor(
+    private readonly req: IncomingMessage,
+    private readonly res: ServerResponse,
+    private readonly options: ProxyOptions & { readonly requestId: string; readonly received: string[] },
+  ) {}
+
+  async run(): Promise<ProxyResult> {
+    const { req, options } = this;
+    let { target } = options;
+    if (isLoop(req, options)) return this.refuse("REQUEST_LOOP", target.upstream);
+    let body: RequestBody;
+    try {
+      body = await takeBody(req, target.upstream.limits.repeatableBodyMaxBytes);
+    } catch {
+      return this.close({ status: CLIENT_GONE, code: undefined, upstream: target.upstream });
+    }
+    for (;;) {
+      const end = await this.tryOnce(target, body);
+      const { upstream } = target;
+      if (typeof end === "string") return this.refuse(end, upstream);
+      if (end.kind === "answered") return this.close({ status: end.status, code: undefined, upstream });
+      if (end.kind === "gone") return this.close({ status: CLIENT_GONE, code: undefined, upstream });
+      if (end.kind === "torn") return this.close({ status: end.status, code: end.failure.code, upstream });
+      if (end.kind === "failed") {
+        if (!this.mayRepeat(end.failure.why, body)) return this.refuse(this.codeOf(end.failure.code), upstream);
+      } else {
+        const next = await this.redirect(end.headers, body);
+        if ("status" in next) return this.answer(next, upstream);
+        target = next;
+      }
+      this.repeats += 1;
+    }
+  }
+
+  /** One attempt, or why there was none. Its verdict is given to the circuit. */
+  private async tryOnce({ upstream, headers }: ProxyTarget, body: RequestBody): Promise<AttemptEnd | ProxyProblemCode> {
+    const giveBack = upstream.take();
+    if (giveBack === undefined) return "UPSTREAM_BUSY";
+    const judge = upstream.circuit.enter();
+    if (judge === undefined) {
+      giveBack();
+      return "UPSTREAM_CIRCUIT_OPEN";
+    }
+    const { req, res, options } = this;
+    const end = await attempt({
+      req,
+      res,
+      upstream,
+      headers: [...options.received, ...headers],
+      body: body.open(),
+      requestId: options.requestId,
+      answerHeaders: options.answerHeaders ?? [],
+      isHeld: (status) => status === 421 && options.onMisdirected !== undefined && !this.isMisdirected,
+    });
+    giveBack();
+    judge(this.verdictOf(end));
+    return end;
+  }
+
+  /** What an end says of the upstream. What a slow or wrong client caused says nothing: a stranger must not open a circuit. */
+  private verdictOf(end: AttemptEnd): "success" | "failure" | "neutral" {
+    if (end.kind === "answered" || end.kind === "held") return "success";
+    if (end.kind === "gone" || !this.isRequestWhole()) return "neutral";
+    return end.failure.code === "REQUEST_INVALID" ? "neutral" : "failure";
+  }
+
+  private codeOf(code: ProxyProblemCode): ProxyProblemCode {
+    return code === "UPSTREAM_TIMEOUT" && !this.isRequestWhole() ? "REQUEST_TIMEOUT" : code;
+  }
+
+  private isRequestWhole(): boolean {
+    return this.req.complete;
+  }
+
+  private mayRepeat(why: "unsent" | "broken" | "other", body: RequestBody): boolean {
+    if (this.repeats > 0 || why === "other" || !body.isRepeatable) return false;
+    return why === "unsent" || IDEMPOTENT.has(this.req.method ?? "");
+  }
+
+  private async redirect(raw: readonly Buffer[], body: RequestBody): Promise<ProxyTarget | Problem> {
+    this.isMisdirected = true;
+    const isRepeatable = body.isRepeatable;
+    const ask = this.options.onMisdirected;
+    if (ask === undefined) throw new Error("An answer was held back that nobody asked for.");
+    return ask({ header: (name) => findHeader(raw, name), isRepeatable });
+  }
+
+  private refuse(code: ProxyProblemCode, upstream: Upstream): ProxyResult {
+    return this.answer(createProxyProblem(code, upstream), upstream);
+  }
+
+  private answer(problem: Problem, upstream: Upstream): ProxyResult {
+    const { req, res, options } = this;
+    if (res.destroyed) return this.close({ status: CLIENT_GONE, code: problem.code, upstream });
+    const own = Object.fromEntries(pairsOf(options.answerHeaders ?? []));
+    // What is left of a request that was not read would be taken for the next one, or be waited for.
+    const ending = req.complete ? {} : { connection: "close" };
+    const headers = { ...own, ...problem.headers, ...ending, "x-request-id": options.requestId };
+    sendProblem(res, { ...problem, headers });
+    return this.close({ status: problem.status, code: problem.code, upstream });
+  }
+
+  private close(end: Pick<ProxyResult, "status" | "code" | "upstream">): ProxyResult {
+    return { ...end, repeats: this.repeats, requestId: this.options.requestId };
+  }
+}
+
+function withHost(headers: string[], host: string | undefined): string[] {
+  if (host === undefined) return headers;
+  const others = [...pairsOf(headers)].filter(([name]) => name !== "host");
+  return ["host", host, ...others.flat()];
+}
+
+function* pairsOf(flat: readonly string[]): Generator<[string, string]> {
+  for (let index = 0; index + 1 < flat.length; index += 2) yield [flat[index] ?? "", flat[index + 1] ?? ""];
+}

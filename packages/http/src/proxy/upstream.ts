@@ -1,0 +1,59 @@
+import { type Circuit, type CircuitState, createCircuit } from "@cellway/rpc";
+import { Pool } from "undici";
+import type { ProxyLimits } from "./limits.js";
+
+/** Told of what becomes of an upstream, for metrics. */
+export interface UpstreamListener {
+  readonly onCircuit?: (state: CircuitState) => void;
+  readonly onInFlight?: (count: number) => void;
+}
+
+/** One place that requests are sent on to, with limits of its own: what it does wrong costs no other upstream anything. */
+export class Upstream {
+  readonly pool: Pool;
+  readonly circuit: Circuit;
+  private inFlight = 0;
+
+  /** @param origin `http://10.0.0.7:8000`, without a path. */
+  constructor(
+    /** What people call it: the name of the cell. */
+    readonly name: string,
+    readonly origin: string,
+    readonly limits: ProxyLimits,
+    private readonly listener: UpstreamListener = {},
+  ) {
+    this.pool = new Pool(origin, {
+      connections: limits.inFlightMax,
+      pipelining: 1,
+      connect: { timeout: limits.connectTimeoutMs },
+      headersTimeout: limits.firstByteTimeoutMs,
+      bodyTimeout: limits.idleTimeoutMs,
+      maxHeaderSize: limits.responseHeadersMaxBytes,
+    });
+    this.circuit = createCircuit(limits, (state) => listener.onCircuit?.(state));
+  }
+
+  /** Takes a place; undefined when all are taken. What it returns gives the place back, once. */
+  take(): (() => void) | undefined {
+    if (this.inFlight >= this.limits.inFlightMax) return undefined;
+    this.inFlight += 1;
+    this.listener.onInFlight?.(this.inFlight);
+    let isBack = false;
+    return () => {
+      if (isBack) return;
+      isBack = true;
+      this.inFlight -= 1;
+      this.listener.onInFlight?.(this.inFlight);
+    };
+  }
+
+  /** Takes no more; what is in flight finishes. */
+  retire(): Promise<void> {
+    return this.pool.close();
+  }
+
+  /** Ends every connection. */
+  close(): Promise<void> {
+    return this.pool.destroy();
+  }
+}

@@ -1,0 +1,1 @@
+export { type LocalityRouterOptions, type RunningLocalityRouter, startLocalityRouter } from "./locality-router.js";

@@ -1,0 +1,45 @@
+import type { Problem } from "@cellway/http";
+
+/** What a client waits before it asks again, in seconds. */
+const RETRY_AFTER_S = "1";
+
+/** Refusals of the router. The codes are stable. */
+type RouterProblemCode =
+  | "HOST_UNKNOWN"
+  | "PATH_AMBIGUOUS"
+  | "PATH_UNKNOWN"
+  | "ORGANIZATION_NOT_FOUND"
+  | "WRONG_LOCALITY"
+  | "DIRECTORY_NOT_LOADED"
+  | "ROUTE_UNKNOWN"
+  | "ROUTE_CHANGED"
+  | "CELL_WITHOUT_ADDRESS";
+
+const TABLE: Readonly<Record<RouterProblemCode, readonly [status: number, title: string]>> = {
+  HOST_UNKNOWN: [404, "Unknown host"],
+  PATH_AMBIGUOUS: [400, "Ambiguous path"],
+  PATH_UNKNOWN: [404, "Not found"],
+  ORGANIZATION_NOT_FOUND: [404, "Organization not found"],
+  WRONG_LOCALITY: [421, "Wrong locality"],
+  DIRECTORY_NOT_LOADED: [503, "Routes not loaded"],
+  ROUTE_UNKNOWN: [503, "Route not known"],
+  ROUTE_CHANGED: [503, "Route changed"],
+  CELL_WITHOUT_ADDRESS: [503, "Cell without address"],
+};
+
+/** The problem of a code, with a sentence of its own. */
+export function createRouterProblem(
+  code: RouterProblemCode,
+  detail: string,
+  extensions?: NonNullable<Problem["extensions"]>,
+): Problem {
+  const [status, title] = TABLE[code];
+  return {
+    status,
+    code,
+    title,
+    detail,
+    ...(extensions !== undefined && { extensions }),
+    ...(status === 503 && { headers: { "retry-after": RETRY_AFTER_S } }),
+  };
+}

@@ -1,0 +1,33 @@
+import { type ProxyLimits, Upstream } from "@cellway/http";
+import type { RoutedCell } from "@cellway/locator";
+import type { Metrics } from "@cellway/telemetry";
+
+const CIRCUIT_STATES = { closed: 0, half_open: 1, open: 2 } as const;
+
+/** The cells that requests were sent to, each with limits of its own. */
+export class Upstreams {
+  private readonly byCell = new Map<string, Upstream>();
+
+  constructor(
+    private readonly limits: ProxyLimits,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /** The upstream of a cell at the address that it has now; what is in flight to an earlier one finishes there. */
+  of({ name, httpAddress }: RoutedCell): Upstream {
+    const known = this.byCell.get(name);
+    if (known?.origin === httpAddress) return known;
+    void known?.retire();
+    const { metrics } = this;
+    const upstream = new Upstream(name, httpAddress, this.limits, {
+      onCircuit: (state) => metrics.set("cellway_edge_circuit_state", { cell: name }, CIRCUIT_STATES[state]),
+      onInFlight: (count) => metrics.set("cellway_edge_in_flight", { cell: name }, count),
+    });
+    this.byCell.set(name, upstream);
+    return upstream;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.byCell.values()].map((upstream) => upstream.close()));
+  }
+}
