@@ -1,23 +1,35 @@
+import { defineRoute, type Gate, type HttpServer, type PublicRoute } from "@cellway/http";
 import { createCellSilo, currentSiloContext } from "@cellway/silo";
 import { createLogger, createMetrics } from "@cellway/telemetry";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type HttpServer, startHttpServer } from "./http-server.js";
-import type { RouteDefinition, ServiceContext } from "./module.js";
+import { z } from "zod";
+import { startSiloHttpServer } from "./http-server.js";
+import type { ServiceContext } from "./module.js";
 import type { ReadinessReport } from "./readiness.js";
 
 const lines: string[] = [];
 let report: ReadinessReport = { ready: true, database: "ok", migrations_pending: [], peers: {} };
 let server: HttpServer;
 
-function createRoute(path: string, localMode: "CONTROL" | "CELL", answer: () => string): RouteDefinition {
-  return {
+/** For silos that know nobody. */
+const NOBODY: Gate = {
+  authenticate: async () => undefined,
+  findOrganization: async () => undefined,
+  noteUse: () => undefined,
+};
+
+function createRoute(path: string, localMode: "CONTROL" | "CELL", answer: () => string): PublicRoute<ServiceContext> {
+  return defineRoute({
+    name: path.slice(1),
+    summary: "A route of the test.",
     method: "GET",
     path,
     localMode,
-    async handle(_context, _req, res) {
-      res.end(answer());
-    },
-  };
+    access: { kind: "anyone" },
+    params: z.strictObject({}),
+    response: z.object({ text: z.string() }),
+    handle: async () => ({ body: { text: answer() } }),
+  });
 }
 
 beforeAll(async () => {
@@ -25,7 +37,7 @@ beforeAll(async () => {
   const broken = createRoute("/broken", "CELL", () => {
     throw new Error("secret of the house");
   });
-  server = await startHttpServer({
+  server = await startSiloHttpServer({
     address: "http://127.0.0.1:0",
     silo: createCellSilo("us1"),
     readiness: { check: async () => report, stop: () => undefined },
@@ -35,6 +47,7 @@ beforeAll(async () => {
       { route: createRoute("/theirs", "CONTROL", () => "never"), context: undefined },
       { route: broken, context },
     ],
+    gate: NOBODY,
     logger: createLogger({ silo: "us1", stream: { write: (line) => void lines.push(line) } }),
     metrics: createMetrics({ silo: "us1" }),
   });
@@ -42,7 +55,7 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 test("a route of this side runs as code of this side", async () => {
-  expect(await (await fetch(`${server.address}/mine?x=1`)).text()).toBe("CELL");
+  expect(await (await fetch(`${server.address}/mine?x=1`)).json()).toEqual({ text: "CELL" });
 });
 
 test("a route of the other side is 404 and logged, as one that exists nowhere is 404 and not", async () => {
@@ -54,7 +67,9 @@ test("a route of the other side is 404 and logged, as one that exists nowhere is
 
 test("a route that throws is 500, says nothing to the caller and everything to the log", async () => {
   const res = await fetch(`${server.address}/broken`);
-  expect([res.status, await res.text()]).toEqual([500, '{"error":"internal error"}\n']);
+  const text = await res.text();
+  expect([res.status, JSON.parse(text)]).toMatchObject([500, { code: "INTERNAL", request_id: expect.any(String) }]);
+  expect(text).not.toContain("secret of the house");
   expect(lines.join("")).toContain("secret of the house");
 });
 
@@ -69,12 +84,13 @@ test("a silo is alive while it is not ready, and says what is missing", async ()
 });
 
 test("a port that is taken fails the start", async () => {
-  const again = startHttpServer({
+  const again = startSiloHttpServer({
     address: server.address,
     silo: createCellSilo("us1"),
     readiness: { check: async () => report, stop: () => undefined },
     build: { version: "0.2.0", contract: "0123456789abcdef" },
     routes: [],
+    gate: NOBODY,
     logger: createLogger({ silo: "us1", level: "silent" }),
     metrics: createMetrics({ silo: "us1" }),
   });

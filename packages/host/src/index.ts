@@ -1,7 +1,6 @@
 export { migrateSilo, migrationSetsOf } from "./migrate-silo.js";
 export {
   implementContract,
-  type RouteDefinition,
   type ServedContract,
   type ServiceContext,
   type ServiceModule,

@@ -1,6 +1,6 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DescService } from "@bufbuild/protobuf";
 import type { EntityClass, SiloDatabase } from "@cellway/database";
+import type { PublicRoute } from "@cellway/http";
 import type { Outbox, OutboxReceiver, OutboxSource } from "@cellway/outbox";
 import type { CellResolver, RpcCaller } from "@cellway/rpc";
 import type { LocalMode, Silo, Topology } from "@cellway/silo";
@@ -46,15 +46,6 @@ export interface TaskDefinition {
   readonly run: (context: ServiceContext) => Promise<void>;
 }
 
-/** A public HTTP route. In a silo of the other side it answers 404 and is logged. */
-export interface RouteDefinition {
-  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  /** An exact path. */
-  readonly path: string;
-  readonly localMode: LocalMode;
-  readonly handle: (context: ServiceContext, req: IncomingMessage, res: ServerResponse) => Promise<void>;
-}
-
 /** One value that says everything a host needs to run a service. */
 export interface ServiceModule {
   /** The contract's key: `organization`. */
@@ -66,7 +57,8 @@ export interface ServiceModule {
   readonly migrations: URL;
   readonly contracts: (context: ServiceContext) => readonly ServedContract[];
   readonly tasks: readonly TaskDefinition[];
-  readonly routes: readonly RouteDefinition[];
+  /** Its public HTTP routes, made by `defineRoute`. */
+  readonly routes: readonly PublicRoute<ServiceContext>[];
   /** What it tells the other side: replicated tables, messages by hand. */
   readonly sends?: readonly OutboxSource[];
   /** What it takes over from the other side. */

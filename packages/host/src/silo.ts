@@ -8,6 +8,7 @@ import {
   type SqlQuery,
 } from "@cellway/database";
 import type { ProcessRegistry } from "@cellway/fleet";
+import type { MountedRoute } from "@cellway/http";
 import { findUntracked, type Outbox } from "@cellway/outbox";
 import {
   type CellResolver,
@@ -24,7 +25,8 @@ import { createUsageLog, type Logger, type Metrics, type UsageLog } from "@cellw
 import { findUnwired } from "@cellway/tombstones";
 import { translateDatabaseError } from "./database-errors.js";
 import { joinFleet } from "./fleet.js";
-import { type MountedRoute, startHttpServer } from "./http-server.js";
+import { createSiloGate } from "./gate.js";
+import { startSiloHttpServer } from "./http-server.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
 import { migrationSetsOf } from "./migrate-silo.js";
 import type { ServiceContext, ServiceModule } from "./module.js";
@@ -125,12 +127,13 @@ async function openSilo(
   const { build, registries } = await joinFleet(config, rpc, databases, undo);
   const listener = await config.network.listen(config.rpcListen, rpc.endpoint());
   undo.push(() => listener.close({ graceMs: 0 }));
-  const http = await startHttpServer({
+  const http = await startSiloHttpServer({
     ...config,
     address: config.httpListen,
     readiness,
     build,
     routes: mountRoutes(modules, contexts),
+    gate: createSiloGate({ ...config, rpc: rpc.forService("http"), now: config.now ?? Date.now }),
   });
   undo.push(() => http.close());
   preparation.whenDone(() => {
@@ -285,7 +288,7 @@ function serveContracts(
 function mountRoutes(
   modules: readonly ServiceModule[],
   contexts: ReadonlyMap<ServiceModule, ServiceContext>,
-): MountedRoute[] {
+): MountedRoute<ServiceContext>[] {
   return modules.flatMap((module) => module.routes.map((route) => ({ route, context: contexts.get(module) })));
 }
 

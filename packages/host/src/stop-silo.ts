@@ -1,10 +1,10 @@
 import type { SiloDatabase } from "@cellway/database";
 import type { ProcessRegistry } from "@cellway/fleet";
+import type { HttpServer } from "@cellway/http";
 import type { Outbox } from "@cellway/outbox";
 import type { NetworkListener } from "@cellway/rpc";
 import type { LocalMode, Silo } from "@cellway/silo";
 import type { Logger } from "@cellway/telemetry";
-import type { HttpServer } from "./http-server.js";
 import { type Preparation, stopModules, waitAtMost } from "./lifecycle.js";
 import type { ServiceContext, ServiceModule } from "./module.js";
 import type { Readiness } from "./readiness.js";

@@ -1,3 +1,4 @@
+export * from "./api/index.js";
 export { type Problem, sendProblem } from "./problem.js";
 export { type EdgeHandlers, type EdgeServer, type EdgeServerLimits, startEdgeServer } from "./proxy/edge-server.js";
 export { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./proxy/limits.js";

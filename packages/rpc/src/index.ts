@@ -53,4 +53,5 @@ export {
   type SigningKey,
 } from "./signing/keys.js";
 export { mintToken, TOKEN_SCHEME, TOKEN_TTL_MAX_MS, type TokenClaims } from "./signing/token.js";
+export { adoptTraceparent } from "./trace.js";
 export { createContractValidator } from "./validation.js";

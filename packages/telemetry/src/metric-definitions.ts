@@ -17,6 +17,17 @@ export const METRIC_DEFINITIONS = {
     help: "Always 1. `version` is the release that this process runs, `contract` names what it serves.",
     labels: ["version", "contract"],
   },
+  cellway_http_requests_total: {
+    type: "counter",
+    help: "Requests for public routes, by route name and HTTP status.",
+    labels: ["route", "status"],
+  },
+  cellway_http_request_duration_seconds: {
+    type: "histogram",
+    help: "Time of requests for public routes.",
+    labels: ["route"],
+    buckets: CALL_SECONDS,
+  },
   cellway_rpc_client_calls_total: {
     type: "counter",
     help: "Calls made to another silo, by outcome. `code` is the Connect code, `ok` on success.",

@@ -1,0 +1,127 @@
+import { createHash } from "node:crypto";
+import { UserIpService } from "@cellway/gen/cellway/audit/v1/user_ip";
+import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
+import { InviteStatus, MemberRole, OrganizationStatus } from "@cellway/gen/cellway/organization/v1/types";
+import { ReplicaService } from "@cellway/gen/cellway/replica/v1/replica";
+import { UserService } from "@cellway/gen/cellway/user/v1/user";
+import type { Gate, MemberRoleName, Principal, RouteOrganization } from "@cellway/http";
+import { detachFromCall, type RpcCaller } from "@cellway/rpc";
+import { isLocalTo, type Silo } from "@cellway/silo";
+import type { Logger } from "@cellway/telemetry";
+import { RecentKeys } from "./recent-keys.js";
+
+/** How an API token looks; anything else is refused without asking anybody. */
+const TOKEN_PATTERN = /^cwu_[A-Za-z0-9_-]{43}$/;
+/** How long a token that nobody knew stays unknown without asking again, in milliseconds. */
+const UNKNOWN_TOKEN_MS = 5_000;
+/** In which the address of a user is noted once, in milliseconds. */
+const ADDRESS_QUIET_MS = 60_000;
+/** The most tokens, and addresses, that are remembered. */
+const REMEMBERED_MAX = 10_000;
+/** The greatest 64-bit id. */
+const ID_MAX = 2n ** 63n - 1n;
+
+/** What the gate of a silo asks. */
+interface GateParts {
+  readonly silo: Silo;
+  readonly rpc: RpcCaller;
+  readonly logger: Logger;
+  readonly now: () => number;
+}
+
+/**
+ * How the HTTP server of a silo learns who asks. A cell asks its own replicas first, so that members are known while
+ * control is away; a token that it does not know, such as that of somebody who is only invited, it asks control for.
+ */
+export function createSiloGate(parts: GateParts): Gate {
+  const unknown = new RecentKeys(UNKNOWN_TOKEN_MS, REMEMBERED_MAX, parts.now);
+  const noted = new RecentKeys(ADDRESS_QUIET_MS, REMEMBERED_MAX, parts.now);
+  return {
+    async authenticate(_localMode, token) {
+      if (!TOKEN_PATTERN.test(token)) return undefined;
+      const fingerprint = createHash("sha256").update(token).digest("base64url");
+      if (unknown.has(fingerprint)) return undefined;
+      const principal = await verifyToken(parts, token);
+      if (principal === undefined) unknown.add(fingerprint);
+      return principal;
+    },
+    findOrganization: (idOrSlug, userId, { asStranger }) =>
+      asStranger ? findAnyOrganization(parts, idOrSlug) : findOwnOrganization(parts, idOrSlug, userId),
+    noteUse(localMode, { userId }, ipAddress) {
+      const [cellName] = parts.silo.cells;
+      if (localMode !== "CELL" || cellName === undefined || ipAddress.includes("%")) return;
+      const key = `${userId} ${ipAddress}`;
+      if (noted.has(key)) return;
+      noted.add(key);
+      const record = () => parts.rpc.client(UserIpService).recordUserIp({ cellName, userId, ipAddress });
+      detachFromCall(record).catch((error: unknown) => {
+        parts.logger.warn({ err: error, user_id: userId }, "the address of a user could not be noted");
+      });
+    },
+  };
+}
+
+/** Asks the replicas of a cell, then control. @throws UNAVAILABLE when only control could tell and is away. */
+async function verifyToken({ silo, rpc }: GateParts, token: string): Promise<Principal | undefined> {
+  const [cellName] = silo.cells;
+  if (!isLocalTo(silo, "CONTROL") && cellName !== undefined) {
+    const { verified } = await rpc.client(ReplicaService).verifyApiToken({ cellName, token });
+    if (verified !== undefined) return toPrincipal(verified);
+  }
+  const { verified } = await rpc.client(UserService).verifyApiToken({ token });
+  return verified === undefined ? undefined : toPrincipal(verified);
+}
+
+function toPrincipal({
+  userId,
+  tokenId,
+  scopes,
+}: {
+  userId: string;
+  tokenId: string;
+  scopes: readonly string[];
+}): Principal {
+  return { userId, tokenId, scopes: new Set(scopes) };
+}
+
+/** The organization, active and with `userId` as a member; else undefined, whatever the cause. */
+async function findOwnOrganization(
+  { rpc }: GateParts,
+  idOrSlug: string,
+  userId: string,
+): Promise<RouteOrganization | undefined> {
+  const client = rpc.client(OrganizationService);
+  let organizationId = readId(idOrSlug);
+  if (organizationId === undefined && isSlug(idOrSlug)) {
+    organizationId = (await client.getOrganizationBySlug({ slug: idOrSlug, userId })).organization?.id;
+  }
+  if (organizationId === undefined) return undefined;
+  const { organization, membership } = await client.getOrganization({ organizationId, userId });
+  if (organization?.status !== OrganizationStatus.ACTIVE) return undefined;
+  if (membership?.inviteStatus !== InviteStatus.ACCEPTED) return undefined;
+  return { id: organization.id, slug: organization.slug, role: MemberRole[membership.role] as MemberRoleName };
+}
+
+async function findAnyOrganization({ rpc }: GateParts, idOrSlug: string): Promise<RouteOrganization | undefined> {
+  const client = rpc.client(OrganizationService);
+  const organizationId = readId(idOrSlug);
+  const { organization } =
+    organizationId !== undefined
+      ? await client.getOrganization({ organizationId })
+      : isSlug(idOrSlug)
+        ? await client.getOrganizationBySlug({ slug: idOrSlug })
+        : { organization: undefined };
+  if (organization?.status !== OrganizationStatus.ACTIVE) return undefined;
+  return { id: organization.id, slug: organization.slug, role: undefined };
+}
+
+/** An id: digits only, from 1 to the greatest there is. */
+function readId(text: string): string | undefined {
+  if (!/^[0-9]{1,19}$/.test(text)) return undefined;
+  const id = BigInt(text);
+  return id > 0n && id <= ID_MAX ? id.toString() : undefined;
+}
+
+function isSlug(text: string): boolean {
+  return text.length <= 50 && /^(?:[a-z0-9]+-)*[a-z0-9]+$/.test(text) && !/^[0-9]+$/.test(text);
+}

@@ -1,0 +1,25 @@
+export { DEFAULT_ROUTE_LIMITS, type Gate, type RouteLimits } from "./gate.js";
+export { createOpenApiDocument } from "./openapi.js";
+export { pageQuery, toPageRequest } from "./paging.js";
+export { createNotFoundProblem, PROBLEM_TYPE, ProblemError, toProblem } from "./problem-error.js";
+export {
+  defineRoute,
+  isAtLeast,
+  MEMBER_ROLES,
+  type MemberRoleName,
+  ORGANIZATION_PARAMETER,
+  type Principal,
+  type PublicRoute,
+  type RouteAccess,
+  type RouteAnswer,
+  type RouteCall,
+  type RouteOrganization,
+  type RouteSpec,
+} from "./route.js";
+export {
+  type HttpServer,
+  type HttpServerOptions,
+  type MountedRoute,
+  type OperatorPage,
+  startHttpServer,
+} from "./server.js";

@@ -1,0 +1,90 @@
+import { z } from "zod";
+import { type FieldProblem, PROBLEM_TYPE, type ProblemBody } from "./problem-error.js";
+import { ORGANIZATION_PARAMETER, type PublicRoute } from "./route.js";
+
+type Json = Readonly<Record<string, unknown>>;
+
+const SECURITY = "apiToken";
+
+const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string().describe("Stable, for programs."),
+  detail: z.string(),
+  request_id: z.string(),
+  errors: z
+    .array(z.object({ field: z.string(), detail: z.string() }) satisfies z.ZodType<FieldProblem>)
+    .readonly()
+    .optional(),
+  url: z.string().optional().describe("Where the request should go instead."),
+}) satisfies z.ZodType<ProblemBody>;
+
+/** The OpenAPI 3.1 document of routes, made of the schemas that validate. */
+export function createOpenApiDocument(routes: readonly PublicRoute<never>[], version: string): Json {
+  const paths: Record<string, Record<string, Json>> = {};
+  for (const route of routes) {
+    const path = (paths[route.path] ??= {});
+    path[route.method.toLowerCase()] = toOperation(route);
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Cellway",
+      version,
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+      description: `Organizations live in cells. {${ORGANIZATION_PARAMETER}} is an id when it is digits only.`,
+    },
+    servers: [{ url: "/" }],
+    paths,
+    components: {
+      securitySchemes: { [SECURITY]: { type: "http", scheme: "bearer" } },
+      schemas: { Problem: toJsonSchema(problemSchema, "output") },
+    },
+  };
+}
+
+function toOperation(route: PublicRoute<never>): Json {
+  const { name, summary, access, body, response, status = 200, deprecation } = route;
+  return {
+    operationId: name,
+    summary,
+    security: access.kind === "anyone" ? [] : [{ [SECURITY]: [] }],
+    ...(deprecation === undefined ? {} : { deprecated: true }),
+    parameters: [...toParameters(route.params, "path"), ...(route.query ? toParameters(route.query, "query") : [])],
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: true, content: { "application/json": { schema: toJsonSchema(body, "input") } } } }),
+    responses: {
+      [status]: {
+        description: "Done.",
+        content: { "application/json": { schema: toJsonSchema(response, "output") } },
+      },
+      "4XX": toProblemResponse("The request is refused."),
+      "5XX": toProblemResponse("The service cannot answer."),
+    },
+  };
+}
+
+function toProblemResponse(description: string): Json {
+  return { description, content: { [PROBLEM_TYPE]: { schema: { $ref: "#/components/schemas/Problem" } } } };
+}
+
+function toParameters(schema: z.ZodObject, place: "path" | "query"): Json[] {
+  const { properties = {}, required = [] } = toJsonSchema(schema, "input") as {
+    properties?: Record<string, Json>;
+    required?: readonly string[];
+  };
+  return Object.entries(properties).map(([name, { description, ...rest }]) => ({
+    name,
+    in: place,
+    required: place === "path" || required.includes(name),
+    ...(description === undefined ? {} : { description }),
+    schema: rest,
+  }));
+}
+
+function toJsonSchema(schema: z.ZodType, io: "input" | "output"): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, target: "draft-2020-12", unrepresentable: "any" });
+  return rest;
+}

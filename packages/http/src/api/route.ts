@@ -1,0 +1,139 @@
+import type { LocalMode } from "@cellway/silo";
+import type { z } from "zod";
+
+/** The methods that public routes have. */
+export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** What a member may do, from least to most. */
+export const MEMBER_ROLES = ["BILLING", "MEMBER", "ADMIN", "MANAGER", "OWNER"] as const;
+/** One of {@link MEMBER_ROLES}. */
+export type MemberRoleName = (typeof MEMBER_ROLES)[number];
+
+/** The path parameter that says whose a request is: an id when it is digits only, else a slug. */
+export const ORGANIZATION_PARAMETER = "organization_id_or_slug";
+
+/** Who a request speaks for. */
+export interface Principal {
+  readonly userId: string;
+  readonly tokenId: string;
+  /** What the token allows. */
+  readonly scopes: ReadonlySet<string>;
+}
+
+/** The organization of a request, and what whoever asks is in it. */
+export interface RouteOrganization {
+  readonly id: string;
+  readonly slug: string;
+  /** Unset when the route does not ask for a member, and whoever asks is none. */
+  readonly role: MemberRoleName | undefined;
+}
+
+/**
+ * Who may call a route. `anyone`: nobody is asked for. `user`: whoever is known, with a token that has the scope.
+ * `member`: also a member, of at least the role, of the organization in the path; to everybody else the organization
+ * does not exist. `invited`: the same without being a member; the handler sees to it that nothing is told.
+ */
+export type RouteAccess =
+  | { readonly kind: "anyone" }
+  | { readonly kind: "user"; readonly scope?: string }
+  | { readonly kind: "member"; readonly scope: string; readonly role: MemberRoleName }
+  | { readonly kind: "invited"; readonly scope?: string };
+
+/** That a route is to go, and when. */
+export interface RouteDeprecation {
+  /** Since when, an ISO date: `2026-11-01`. */
+  readonly since: string;
+  /** When it goes, an ISO date. */
+  readonly sunset: string;
+  /** The path template of what to call in its place. */
+  readonly successor?: string;
+}
+
+/** What the handler of a route is given: only what its schemas let through. */
+export interface RouteCall<C, P, Q, B> {
+  readonly context: C;
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+  /** Unset on routes for anyone only. */
+  readonly principal: Principal | undefined;
+  /** Set on routes for members and the invited. */
+  readonly organization: RouteOrganization | undefined;
+}
+
+/** What a handler answers. The status is the route's. */
+export interface RouteAnswer<R> {
+  readonly body: R;
+  /** Where the list goes on: becomes a Link header with `rel="next"`. Unset or empty on the last page. */
+  readonly nextCursor?: string;
+}
+
+type ObjectSchema = z.ZodObject;
+
+/** A public HTTP route: what it takes, what it answers, who may call it. */
+export interface RouteSpec<
+  C,
+  P extends ObjectSchema = ObjectSchema,
+  Q extends ObjectSchema = ObjectSchema,
+  B extends z.ZodType = z.ZodType,
+  R extends z.ZodType = z.ZodType,
+> {
+  /** Unique; the `operationId` of the OpenAPI document: `listTeams`. */
+  readonly name: string;
+  /** One sentence for the OpenAPI document. */
+  readonly summary: string;
+  readonly method: HttpMethod;
+  /** `/api/0/organizations/{organization_id_or_slug}/teams/`. */
+  readonly path: string;
+  /** The side that serves it. In a silo of the other side it answers 404 and is logged. */
+  readonly localMode: LocalMode;
+  readonly access: RouteAccess;
+  /** The parameters of the path; exactly those that it names. */
+  readonly params: P;
+  readonly query?: Q;
+  /** Unset: the route takes no body. */
+  readonly body?: B;
+  /** Fields that it does not name are not sent. */
+  readonly response: R;
+  /** Default 200. */
+  readonly status?: 200 | 201 | 202;
+  readonly deprecation?: RouteDeprecation;
+  handle(call: RouteCall<C, z.output<P>, z.output<Q>, z.output<B>>): Promise<RouteAnswer<z.input<R>>>;
+}
+
+/** A {@link RouteSpec} of any types: what servers and documents are made of. */
+export interface PublicRoute<C> extends Omit<RouteSpec<C>, "handle"> {
+  // oxlint-disable-next-line typescript/no-explicit-any -- its types were checked by defineRoute
+  handle(call: RouteCall<C, any, any, any>): Promise<RouteAnswer<unknown>>;
+}
+
+/**
+ * Checks that the types of a handler are those of its schemas, and forgets them.
+ *
+ * @throws Error when the path and the parameters differ, or a route of members does not say of what organization.
+ */
+export function defineRoute<
+  C,
+  P extends ObjectSchema,
+  Q extends ObjectSchema,
+  B extends z.ZodType,
+  R extends z.ZodType,
+>(spec: RouteSpec<C, P, Q, B, R>): PublicRoute<C> {
+  const named = [...spec.path.matchAll(/\{([a-z_]+)\}/g)].map((match) => match[1] ?? "");
+  const declared = Object.keys(spec.params.shape);
+  if (named.toSorted().join() !== declared.toSorted().join()) {
+    throw new Error(`${spec.name}: the path names {${named.join("}, {")}}, the schema {${declared.join("}, {")}}.`);
+  }
+  const needsOrganization = spec.access.kind === "member" || spec.access.kind === "invited";
+  if (needsOrganization && !named.includes(ORGANIZATION_PARAMETER)) {
+    throw new Error(
+      `${spec.name}: a route of ${spec.access.kind} access needs {${ORGANIZATION_PARAMETER}} in its path.`,
+    );
+  }
+  return spec;
+}
+
+/** Whether `role` is `wanted` or more. */
+export function isAtLeast(role: MemberRoleName, wanted: MemberRoleName): boolean {
+  return MEMBER_ROLES.indexOf(role) >= MEMBER_ROLES.indexOf(wanted);
+}

@@ -1,0 +1,162 @@
+import { adoptTraceparent, withCallContext } from "@cellway/rpc";
+import type { Silo } from "@cellway/silo";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { z } from "zod";
+import type { Gate, RouteLimits } from "./gate.js";
+import { formatNextLink } from "./paging.js";
+import { createNotFoundProblem, ProblemError } from "./problem-error.js";
+import type { RateLimiter } from "./rate-limit.js";
+import { isAtLeast, type Principal, type PublicRoute, type RouteDeprecation, type RouteOrganization } from "./route.js";
+
+/** How long a request may take, in milliseconds: the deadline of every call that it makes. */
+const REQUEST_DEADLINE_MS = 20_000;
+const TOKEN_MAX_LENGTH = 256;
+
+/** What serving a route needs. */
+export interface RouteParts {
+  readonly silo: Silo;
+  readonly gate: Gate;
+  readonly limiter: RateLimiter;
+  readonly limits: RouteLimits;
+}
+
+/** Serves one request: who asks, how often, for what organization, with what; then the handler. */
+export async function serveRoute<C>(
+  { route, context }: { readonly route: PublicRoute<C>; readonly context: C },
+  parts: RouteParts,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const { localMode } = route;
+  const siloName = parts.silo.name;
+  if (route.deprecation !== undefined) reply.headers(toDeprecationHeaders(route.deprecation));
+  const call = {
+    localMode,
+    siloName,
+    caller: siloName,
+    viewer: undefined,
+    deadlineAtMs: Date.now() + REQUEST_DEADLINE_MS,
+    signal: undefined,
+    traceparent: adoptTraceparent(readHeader(request, "traceparent") ?? null),
+  };
+  const principal = await withCallContext(call, () => admit(route, parts, request, reply));
+  const viewer =
+    principal === undefined
+      ? undefined
+      : ({ kind: "user", userId: principal.userId, tokenId: principal.tokenId, ipAddress: request.ip } as const);
+  return withCallContext({ ...call, viewer }, async () => {
+    const params = parse(route.params, request.params, "path");
+    const organization = await findOrganization(route, parts, request, principal);
+    if (organization !== undefined) {
+      reply.headers(parts.limiter.take("organization", organization.id, parts.limits.perOrganization));
+    }
+    const query = route.query === undefined ? {} : parse(route.query, request.query, "query");
+    const body = readBody(route.body, request.body);
+    const answer = await route.handle({ context, params, query, body, principal, organization });
+    const next = answer.nextCursor;
+    if (next !== undefined && next !== "") reply.header("link", formatNextLink(request.url, next));
+    reply.code(route.status ?? 200);
+    return route.response.parse(answer.body);
+  });
+}
+
+/** Who asks. @throws 401, 403, 429. */
+async function admit<C>(
+  route: PublicRoute<C>,
+  { gate, limiter, limits }: RouteParts,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<Principal | undefined> {
+  const asStranger = (): void => {
+    reply.headers(limiter.take("address", request.ip, limits.perStranger));
+  };
+  if (route.access.kind === "anyone") {
+    asStranger();
+    return undefined;
+  }
+  const token = readBearer(request);
+  const principal = token === undefined ? undefined : await gate.authenticate(route.localMode, token);
+  if (principal === undefined) {
+    asStranger();
+    throw createUnauthenticatedProblem(token !== undefined);
+  }
+  reply.headers(limiter.take("token", principal.tokenId, limits.perToken));
+  gate.noteUse(route.localMode, principal, request.ip);
+  const { scope } = route.access;
+  if (scope !== undefined && !principal.scopes.has(scope)) {
+    throw new ProblemError(403, "SCOPE_MISSING", `The token does not have the scope ${scope}.`);
+  }
+  return principal;
+}
+
+function createUnauthenticatedProblem(isTokenGiven: boolean): ProblemError {
+  const challenge = isTokenGiven ? 'Bearer realm="cellway", error="invalid_token"' : 'Bearer realm="cellway"';
+  const detail = isTokenGiven ? "The token is not accepted." : "Send an API token: Authorization: Bearer TOKEN.";
+  return new ProblemError(401, isTokenGiven ? "TOKEN_INVALID" : "TOKEN_MISSING", detail, {
+    headers: { "www-authenticate": challenge },
+  });
+}
+
+/** The organization of the path. @throws 404 for whoever is no member, 403 for a member of too low a role. */
+async function findOrganization<C>(
+  { access }: PublicRoute<C>,
+  { gate }: RouteParts,
+  request: FastifyRequest,
+  principal: Principal | undefined,
+): Promise<RouteOrganization | undefined> {
+  if (principal === undefined || (access.kind !== "member" && access.kind !== "invited")) return undefined;
+  const { organization_id_or_slug: idOrSlug } = request.params as { organization_id_or_slug: string };
+  const asStranger = access.kind === "invited";
+  const organization = await gate.findOrganization(idOrSlug, principal.userId, { asStranger });
+  if (organization === undefined) throw createNotFoundProblem();
+  if (access.kind === "member") {
+    if (organization.role === undefined) throw createNotFoundProblem();
+    if (!isAtLeast(organization.role, access.role)) {
+      const wanted = access.role.toLowerCase();
+      throw new ProblemError(
+        403,
+        "ROLE_TOO_LOW",
+        `This takes the role ${wanted} in the organization, or a higher one.`,
+      );
+    }
+  }
+  return organization;
+}
+
+function readBearer(request: FastifyRequest): string | undefined {
+  const header = readHeader(request, "authorization");
+  if (header === undefined || header.length > TOKEN_MAX_LENGTH) return undefined;
+  return /^Bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(header)?.[1];
+}
+
+function readHeader(request: FastifyRequest, name: string): string | undefined {
+  const value = request.headers[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+function readBody(schema: z.ZodType | undefined, body: unknown): unknown {
+  if (schema !== undefined) return parse(schema, body, "body");
+  if (body === undefined || body === null) return undefined;
+  throw new ProblemError(400, "BODY_NOT_EXPECTED", "This route takes no body.");
+}
+
+/** @throws 400 / INVALID_REQUEST that names each field that breaks a rule. */
+function parse(schema: z.ZodType, value: unknown, place: "path" | "query" | "body"): unknown {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const errors = result.error.issues.map((issue) => ({
+    field: [place, ...issue.path.map(String)].join("."),
+    detail: issue.message,
+  }));
+  const named = errors.map(({ field }) => field).slice(0, 5);
+  throw new ProblemError(400, "INVALID_REQUEST", `The request breaks a rule: ${named.join(", ")}.`, { errors });
+}
+
+/** RFC 9745 and RFC 8594. */
+function toDeprecationHeaders({ since, sunset, successor }: RouteDeprecation): Record<string, string> {
+  return {
+    deprecation: `@${Math.floor(Date.parse(since) / 1000)}`,
+    sunset: new Date(sunset).toUTCString(),
+    ...(successor === undefined ? {} : { link: `<${successor}>; rel="successor-version"` }),
+  };
+}

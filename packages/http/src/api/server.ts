@@ -1,0 +1,207 @@
+import { randomUUID } from "node:crypto";
+import type { Duplex } from "node:stream";
+import { isLocalTo, type Silo, withSiloContext } from "@cellway/silo";
+import type { Logger, Metrics } from "@cellway/telemetry";
+import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import { DEFAULT_ROUTE_LIMITS, type Gate, type RouteLimits } from "./gate.js";
+import { createOpenApiDocument } from "./openapi.js";
+import { createNotFoundProblem, PROBLEM_TYPE, ProblemError, toProblem } from "./problem-error.js";
+import { createRateLimiter } from "./rate-limit.js";
+import type { PublicRoute } from "./route.js";
+import { type RouteParts, serveRoute } from "./serve-route.js";
+
+/** The largest body, in bytes. */
+const BODY_MAX_BYTES = 256 * 1024;
+/** The longest path parameter, in characters. */
+const PARAMETER_MAX_LENGTH = 128;
+/** In which the head of a request, and the whole of it, must be here, in milliseconds. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Where the OpenAPI document is. */
+const OPENAPI_PATH = "/api/0/openapi.json";
+
+/** A route with the context of its service; no context when it belongs to the other side. */
+export interface MountedRoute<C> {
+  readonly route: PublicRoute<C>;
+  readonly context: C | undefined;
+}
+
+/** What operators and their tools ask for: no authentication, no limit, no problem+json. */
+export interface OperatorPage {
+  /** An exact path: `/healthz`. */
+  readonly path: string;
+  readonly answer: () => Promise<{ readonly status: number; readonly contentType: string; readonly text: string }>;
+}
+
+/** An HTTP listener. */
+export interface HttpServer {
+  /** `http://127.0.0.1:8000`. */
+  readonly address: string;
+  /** Stops listening and ends all connections. */
+  close(): Promise<void>;
+}
+
+/** What a server is told. */
+export interface HttpServerOptions<C> {
+  /** An http:// origin; port 0 lets the system choose. */
+  readonly address: string;
+  readonly silo: Silo;
+  /** The release, for the OpenAPI document. */
+  readonly version: string;
+  /** Of both sides: a request for one of the other side is told apart from nonsense. */
+  readonly routes: readonly MountedRoute<C>[];
+  readonly pages: readonly OperatorPage[];
+  readonly gate: Gate;
+  readonly limits?: RouteLimits;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Default `Date.now`. */
+  readonly now?: () => number;
+}
+
+/** Serves public routes, and pages for operators. Rejects when the port is taken or two routes are one. */
+export async function startHttpServer<C>(options: HttpServerOptions<C>): Promise<HttpServer> {
+  const app = createApp(options);
+  const parts: RouteParts = {
+    silo: options.silo,
+    gate: options.gate,
+    limiter: createRateLimiter(options.now),
+    limits: options.limits ?? DEFAULT_ROUTE_LIMITS,
+  };
+  addPages(app, options);
+  addRoutes(app, options, parts);
+  const url = new URL(options.address);
+  await app.listen({ port: Number(url.port || 80), host: url.hostname.replace(/^\[|\]$/g, "") });
+  const bound = app.server.address();
+  const port = typeof bound === "object" && bound !== null ? bound.port : url.port;
+  return { address: `http://${url.hostname}:${port}`, close: () => app.close() };
+}
+
+function createApp<C>(options: HttpServerOptions<C>): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_MAX_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    forceCloseConnections: true,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: PARAMETER_MAX_LENGTH },
+    genReqId: readRequestId,
+    frameworkErrors(error, request, reply) {
+      sendProblem(reply, request.id, toRequestProblem(error));
+    },
+    clientErrorHandler: refuseUnreadable,
+  });
+  app.removeContentTypeParser("text/plain");
+  app.addHook("onRequest", async (request, reply) => {
+    reply.headers({ "x-request-id": request.id, "x-content-type-options": "nosniff", "cache-control": "no-store" });
+    if (options.silo.mode === "CELL") reply.header("x-cellway-cell", options.silo.name);
+  });
+  app.addHook("onResponse", async (request, reply) => {
+    // A request that fastify refuses has no route.
+    const route = request.routeOptions?.config?.name;
+    if (route === undefined) return;
+    options.metrics.count("cellway_http_requests_total", { route, status: String(reply.statusCode) });
+    options.metrics.observe("cellway_http_request_duration_seconds", { route }, reply.elapsedTime / 1000);
+  });
+  app.setNotFoundHandler((request, reply) => sendProblem(reply, request.id, createNotFoundProblem()));
+  app.setErrorHandler((error: Error, request, reply) => {
+    const problem = isOfFastify(error) ? toRequestProblem(error) : toProblem(error);
+    if (problem.status >= 500) {
+      options.logger.error(
+        { err: problem.cause, request_id: request.id, route: request.routeOptions.url, status: problem.status },
+        "an HTTP route failed",
+      );
+    }
+    sendProblem(reply, request.id, problem);
+  });
+  return app;
+}
+
+function addPages<C>(app: FastifyInstance, { pages, routes, version }: HttpServerOptions<C>): void {
+  for (const { path, answer } of pages) {
+    app.get(path, async (_request, reply) => {
+      const { status, contentType, text } = await answer();
+      return reply.code(status).type(contentType).send(text);
+    });
+  }
+  const document = JSON.stringify(
+    createOpenApiDocument(
+      routes.map(({ route }) => route),
+      version,
+    ),
+  );
+  app.get(OPENAPI_PATH, async (_request, reply) => reply.type("application/json; charset=utf-8").send(document));
+}
+
+function addRoutes<C>(app: FastifyInstance, { routes, silo, logger }: HttpServerOptions<C>, parts: RouteParts): void {
+  for (const { route, context } of routes) {
+    const { name, method, localMode } = route;
+    app.route({
+      method,
+      url: route.path.replace(/\{([a-z_]+)\}/g, ":$1"),
+      config: { name },
+      handler: async (request, reply) => {
+        if (context === undefined || !isLocalTo(silo, localMode)) {
+          logger.warn(
+            { route: name, path: route.path, belongs_to: localMode },
+            "a route of the other side was asked for",
+          );
+          throw createNotFoundProblem();
+        }
+        return withSiloContext({ localMode, siloName: silo.name }, () =>
+          serveRoute({ route, context }, parts, request, reply),
+        );
+      },
+    });
+  }
+}
+
+function sendProblem(reply: FastifyReply, requestId: string, problem: ProblemError): void {
+  void reply
+    .code(problem.status)
+    .headers(problem.headers)
+    .type(PROBLEM_TYPE)
+    .serializer((body: unknown) => JSON.stringify(body))
+    .send(problem.toBody(requestId));
+}
+
+function isOfFastify(error: Error): error is FastifyError {
+  return "code" in error && typeof error.code === "string" && error.code.startsWith("FST_");
+}
+
+/** What fastify refuses before any route has it. */
+function toRequestProblem(error: FastifyError): ProblemError {
+  const status = error.statusCode ?? 500;
+  if (status === 413) return new ProblemError(413, "BODY_TOO_LARGE", `A body has at most ${BODY_MAX_BYTES} bytes.`);
+  if (status === 415) return new ProblemError(415, "MEDIA_TYPE_UNSUPPORTED", "Send application/json.");
+  if (status < 500) return new ProblemError(400, "REQUEST_MALFORMED", "The request cannot be read.");
+  return toProblem(error);
+}
+
+/** The caller's request id where it is a harmless text, else a new one. */
+function readRequestId(request: { headers: FastifyRequest["headers"] }): string {
+  const given = request.headers["x-request-id"];
+  return typeof given === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : randomUUID();
+}
+
+/** Bytes that are no HTTP, or a head that is too large or too late. */
+function refuseUnreadable(error: Error & { code?: string }, socket: Duplex): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === "HPE_HEADER_OVERFLOW" ? 431 : error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
+  const problem = new ProblemError(status, "REQUEST_MALFORMED", "The request cannot be read.");
+  const body = problem.toBody(randomUUID());
+  const text = JSON.stringify(body);
+  socket.end(
+    `HTTP/1.1 ${status} ${body.title}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,
+  );
+}
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** The route's name in metrics. */
+    name?: string;
+  }
+}
