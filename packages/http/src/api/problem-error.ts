@@ -95,6 +95,13 @@ const STATUS_OF: ReadonlyMap<Code, number> = new Map([
 /** Refusals of one silo by another: never the doing of whoever called us. */
 const OWN_FAULTS: ReadonlySet<string> = new Set(["CALLER_NOT_ALLOWED", "WRONG_CELL", "WRONG_SILO", "PEER_TOO_OLD"]);
 
+/** The same Idempotency-Key with another body: 422, as the IETF draft of the header has it. */
+const REUSED_KEY: ReadonlySet<string> = new Set(["REQUEST_ID_REUSED"]);
+
+function statusOf(code: Code, reason: string | undefined): number | undefined {
+  return reason !== undefined && REUSED_KEY.has(reason) ? 422 : STATUS_OF.get(code);
+}
+
 /** Seconds after which a request that met a silo that was away may be tried again. */
 const RETRY_AFTER_SECONDS = 2;
 
@@ -102,7 +109,7 @@ const RETRY_AFTER_SECONDS = 2;
 export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
   const reason = reasonOf(error);
-  const status = error instanceof ConnectError ? STATUS_OF.get(error.code) : undefined;
+  const status = error instanceof ConnectError ? statusOf(error.code, reason) : undefined;
   if (!(error instanceof ConnectError) || status === undefined || (reason !== undefined && OWN_FAULTS.has(reason))) {
     return new ProblemError(500, "INTERNAL", "Something went wrong here; the request id finds it in our log.", {
       cause: error,

@@ -59,6 +59,8 @@ export interface RouteCall<C, P, Q, B> {
   readonly principal: Principal | undefined;
   /** Set on routes for members and the invited. */
   readonly organization: RouteOrganization | undefined;
+  /** The Idempotency-Key header; only where the route takes one. */
+  readonly idempotencyKey: string | undefined;
 }
 
 /** What a handler answers. The status is the route's. */
@@ -97,6 +99,8 @@ export interface RouteSpec<
   readonly response: R;
   /** Default 200. */
   readonly status?: 200 | 201 | 202;
+  /** The handler sees to it that a repeated Idempotency-Key has no second effect. Default: a key is refused. */
+  readonly takesIdempotencyKey?: boolean;
   readonly deprecation?: RouteDeprecation;
   handle(call: RouteCall<C, z.output<P>, z.output<Q>, z.output<B>>): Promise<RouteAnswer<z.input<R>>>;
 }

@@ -3,6 +3,7 @@ import type { Silo } from "@cellway/silo";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import type { Gate, RouteLimits } from "./gate.js";
+import { BODY_DEPTH_MAX, isDeeperThan } from "./json-depth.js";
 import { formatNextLink } from "./paging.js";
 import { createNotFoundProblem, ProblemError } from "./problem-error.js";
 import type { RateLimiter } from "./rate-limit.js";
@@ -52,7 +53,8 @@ export async function serveRoute<C>(
     }
     const query = route.query === undefined ? {} : parse(route.query, request.query, "query");
     const body = readBody(route.body, request.body);
-    const answer = await route.handle({ context, params, query, body, principal, organization });
+    const idempotencyKey = readIdempotencyKey(route, request);
+    const answer = await route.handle({ context, params, query, body, principal, organization, idempotencyKey });
     const next = answer.nextCursor;
     if (next !== undefined && next !== "") reply.header("link", formatNextLink(request.url, next));
     reply.code(route.status ?? 200);
@@ -129,12 +131,26 @@ function readBearer(request: FastifyRequest): string | undefined {
   return /^Bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(header)?.[1];
 }
 
+/** @throws 400 for one that is malformed, or that would be ignored: whoever sends it relies on it. */
+function readIdempotencyKey<C>({ takesIdempotencyKey }: PublicRoute<C>, request: FastifyRequest): string | undefined {
+  const key = readHeader(request, "idempotency-key");
+  if (key === undefined) return undefined;
+  if (takesIdempotencyKey !== true) {
+    throw new ProblemError(400, "IDEMPOTENCY_KEY_UNSUPPORTED", "This route does not take an Idempotency-Key.");
+  }
+  if (/^[\x21-\x7e]{1,128}$/.test(key)) return key;
+  throw new ProblemError(400, "IDEMPOTENCY_KEY_INVALID", "An Idempotency-Key is 1 to 128 visible ASCII characters.");
+}
+
 function readHeader(request: FastifyRequest, name: string): string | undefined {
   const value = request.headers[name];
   return typeof value === "string" ? value : undefined;
 }
 
 function readBody(schema: z.ZodType | undefined, body: unknown): unknown {
+  if (isDeeperThan(body, BODY_DEPTH_MAX)) {
+    throw new ProblemError(400, "BODY_TOO_DEEP", `A body is nested at most ${BODY_DEPTH_MAX} deep.`);
+  }
   if (schema !== undefined) return parse(schema, body, "body");
   if (body === undefined || body === null) return undefined;
   throw new ProblemError(400, "BODY_NOT_EXPECTED", "This route takes no body.");

@@ -54,6 +54,7 @@ test("a body that is no JSON, too large, of another type or not expected is refu
   const statusOf = async (res: Promise<Response>) => (await res).status;
   expect(await statusOf(post(ECHO, "{"))).toBe(400);
   expect(await statusOf(post(ECHO, '{"__proto__":{"a":1},"name":"a"}'))).toBe(400);
+  expect(await statusOf(post(ECHO, `{"name":${"[".repeat(60_000)}${"]".repeat(60_000)}}`))).toBe(400);
   expect(await statusOf(post(ECHO, JSON.stringify({ name: "a".repeat(300_000) })))).toBe(413);
   expect(await statusOf(post(ECHO, "name=a", { "content-type": "application/x-www-form-urlencoded" }))).toBe(415);
 });
@@ -116,7 +117,7 @@ test("an error of a contract keeps its reason and field; one of the house tells 
 test("a token, an address and an organization may each make so many requests a minute", async () => {
   let nowMs = 0;
   const limited = await startTestServer([echo], {
-    limits: { perToken: 2, perOrganization: 100, perStranger: 1 },
+    routeLimits: { perToken: 2, perOrganization: 100, perStranger: 1 },
     now: () => nowMs,
   });
   const ask = (token: string) =>

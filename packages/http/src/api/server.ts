@@ -52,7 +52,8 @@ export interface HttpServerOptions<C> {
   readonly routes: readonly MountedRoute<C>[];
   readonly pages: readonly OperatorPage[];
   readonly gate: Gate;
-  readonly limits?: RouteLimits;
+  /** Default {@link DEFAULT_ROUTE_LIMITS}. */
+  readonly routeLimits?: RouteLimits;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default `Date.now`. */
@@ -66,7 +67,7 @@ export async function startHttpServer<C>(options: HttpServerOptions<C>): Promise
     silo: options.silo,
     gate: options.gate,
     limiter: createRateLimiter(options.now),
-    limits: options.limits ?? DEFAULT_ROUTE_LIMITS,
+    limits: options.routeLimits ?? DEFAULT_ROUTE_LIMITS,
   };
   addPages(app, options);
   addRoutes(app, options, parts);

@@ -23,7 +23,11 @@ export const MEMBER_TOKEN = `cwu_${"m".repeat(43)}`;
 /** Serves routes for one known token. */
 export async function startTestServer(
   routes: readonly PublicRoute<NoContext>[],
-  options: { readonly limits?: RouteLimits; readonly silo?: Silo; readonly now?: () => number } = {},
+  options: {
+    /** Default {@link DEFAULT_ROUTE_LIMITS}. */ readonly routeLimits?: RouteLimits;
+    readonly silo?: Silo;
+    readonly now?: () => number;
+  } = {},
 ): Promise<TestServer> {
   const log: string[] = [];
   const noted: string[] = [];

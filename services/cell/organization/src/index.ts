@@ -16,6 +16,7 @@ import { organizations } from "./outbox/organizations.js";
 import { projectKeys } from "./outbox/project-keys.js";
 import { teams } from "./outbox/teams.js";
 import { removeDeadMembers } from "./remove-dead-members.js";
+import { PUBLIC_ROUTES } from "./routes/index.js";
 import { createOrganizationRpc } from "./rpc/index.js";
 import { dropExpiredSlugAliases } from "./tasks/drop-expired-aliases.js";
 import { purgeDeleted } from "./tasks/purge-deleted.js";
@@ -38,7 +39,7 @@ export const organizationModule: ServiceModule = {
   migrations: new URL("../migrations/", import.meta.url),
   contracts: (context) => [implementContract(OrganizationService, createOrganizationRpc(context))],
   tasks: [purgeDeleted, dropExpiredSlugAliases],
-  routes: [],
+  routes: PUBLIC_ROUTES,
   sends: [projectKeys, organizations, organizationMembers, teams, auditLog],
   receives: (context) => [takeCreationOutcomes(context)],
   cascades: [removeDeadMembers],

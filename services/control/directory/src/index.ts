@@ -25,6 +25,7 @@ import { Provisioner } from "./provisioning/provisioner.js";
 import { dropExpiredAliases } from "./renaming/drop-expired-aliases.js";
 import { Renamer } from "./renaming/renamer.js";
 import { createDirectoryResolver } from "./resolver.js";
+import { directoryRoutes } from "./routes.js";
 import { createDirectoryRpc } from "./rpc/index.js";
 import { watchRoutes } from "./rpc/watch-routes.js";
 import { seedTopology } from "./store/seed-topology.js";
@@ -89,7 +90,7 @@ const DIRECTORY: ServiceModule = {
       run: dropExpiredAliases,
     },
   ],
-  routes: [],
+  routes: directoryRoutes,
   sends: [creationOutcomes],
   receives: (context) => [
     takeProjectKeys(context),

@@ -9,6 +9,7 @@ import { UserDeletionRow } from "./entities/user-deletion.js";
 import { UserEmailRow } from "./entities/user-email.js";
 import { apiTokenReplicas } from "./outbox/api-tokens.js";
 import { userReplicas } from "./outbox/users.js";
+import { userRoutes } from "./routes.js";
 import { createUserRpc } from "./rpc/index.js";
 import { finishDeletions } from "./tasks/finish-deletions.js";
 import { settleCells } from "./tasks/settle-cells.js";
@@ -21,7 +22,7 @@ export const userModule: ServiceModule = {
   migrations: new URL("../migrations/", import.meta.url),
   contracts: (context) => [implementContract(UserService, createUserRpc(context))],
   tasks: [finishDeletions, settleCells],
-  routes: [],
+  routes: userRoutes,
   sends: [userReplicas, apiTokenReplicas],
   tombstones: [tellDeletions(UserTombstoneSchema, "user")],
 };

@@ -1,0 +1,75 @@
+import { MemberRole } from "@cellway/gen/cellway/organization/v1/types";
+import { z } from "zod";
+import { defineOrganizationRoute } from "./define-organization-route.js";
+import { nameSchema, organizationSchema, roleSchema, showOrganization, showTime } from "./schemas.js";
+
+/** What can be changed, by its name in the contract. */
+const MASK_OF = {
+  name: "name",
+  default_role: "default_role",
+  avatar_url: "avatar_url",
+  has_open_membership: "has_open_membership",
+  requires_two_factor: "requires_two_factor",
+} as const;
+
+/** The organization itself. */
+export const organizationRoutes = [
+  defineOrganizationRoute({
+    name: "getOrganization",
+    summary: "Shows an organization.",
+    method: "GET",
+    path: "",
+    access: { kind: "member", scope: "org:read", role: "MEMBER" },
+    response: organizationSchema,
+    async handle({ client, organization }) {
+      const found = await client.getOrganization({ organizationId: organization.id });
+      return { body: showOrganization(found.organization) };
+    },
+  }),
+  defineOrganizationRoute({
+    name: "updateOrganization",
+    summary: "Changes what the body names of an organization.",
+    method: "PATCH",
+    path: "",
+    access: { kind: "member", scope: "org:write", role: "MANAGER" },
+    body: z
+      .strictObject({
+        name: nameSchema,
+        default_role: roleSchema.exclude(["OWNER"]),
+        avatar_url: z
+          .string()
+          .max(2048)
+          .regex(/^(https:\/\/\S+)?$/, "must be an https address, or empty"),
+        has_open_membership: z.boolean(),
+        requires_two_factor: z.boolean(),
+      })
+      .partial(),
+    response: organizationSchema,
+    async handle({ client, organization, body }) {
+      const paths = Object.entries(MASK_OF).flatMap(([key, path]) => (key in body ? [path] : []));
+      const updated = await client.updateOrganization({
+        organizationId: organization.id,
+        updateMask: { paths },
+        ...(body.name === undefined ? {} : { name: body.name }),
+        ...(body.default_role === undefined ? {} : { defaultRole: MemberRole[body.default_role] }),
+        avatarUrl: body.avatar_url ?? "",
+        hasOpenMembership: body.has_open_membership ?? false,
+        requiresTwoFactor: body.requires_two_factor ?? false,
+      });
+      return { body: showOrganization(updated.organization) };
+    },
+  }),
+  defineOrganizationRoute({
+    name: "deleteOrganization",
+    summary: "Deletes an organization; it can be restored by an operator until `purge_at`.",
+    method: "DELETE",
+    path: "",
+    access: { kind: "member", scope: "org:admin", role: "OWNER" },
+    response: z.object({ purge_at: z.iso.datetime() }),
+    status: 202,
+    async handle({ client, organization }) {
+      const { purgeAt } = await client.deleteOrganization({ organizationId: organization.id });
+      return { body: { purge_at: showTime(purgeAt) } };
+    },
+  }),
+];

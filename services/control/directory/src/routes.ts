@@ -1,0 +1,132 @@
+import { createHash, randomUUID } from "node:crypto";
+import { DirectoryService, LocalityCategory } from "@cellway/gen/cellway/directory/v1/directory";
+import { MemberRole, OrganizationStatus } from "@cellway/gen/cellway/organization/v1/types";
+import { UserService } from "@cellway/gen/cellway/user/v1/user";
+import type { ServiceContext } from "@cellway/host";
+import {
+  defineRoute,
+  MEMBER_ROLES,
+  type MemberRoleName,
+  type Principal,
+  ProblemError,
+  type PublicRoute,
+  pageQuery,
+  toPageRequest,
+} from "@cellway/http";
+import { z } from "zod";
+
+const none = z.strictObject({});
+
+const listLocalities: PublicRoute<ServiceContext> = defineRoute({
+  name: "listLocalities",
+  summary: "Lists the localities that an organization can be created in.",
+  method: "GET",
+  path: "/api/0/localities/",
+  localMode: "CONTROL",
+  access: { kind: "user" },
+  params: none,
+  response: z.array(z.object({ name: z.string(), display_name: z.string() })),
+  async handle({ context }) {
+    const localities = await listOpenLocalities(context);
+    return { body: localities.map(({ name, displayName }) => ({ name, display_name: displayName })) };
+  },
+});
+
+const listOrganizations: PublicRoute<ServiceContext> = defineRoute({
+  name: "listOrganizations",
+  summary: "Lists the organizations of whoever calls, in all cells.",
+  method: "GET",
+  path: "/api/0/organizations/",
+  localMode: "CONTROL",
+  access: { kind: "user", scope: "org:read" },
+  params: none,
+  query: pageQuery,
+  response: z.array(
+    z.object({
+      id: z.string(),
+      slug: z.string(),
+      name: z.string(),
+      status: z.string(),
+      role: z.enum(MEMBER_ROLES),
+      locality: z.string(),
+    }),
+  ),
+  async handle({ context, principal, query }) {
+    const client = context.rpc.client(DirectoryService);
+    const page = await client.listUserOrganizations({ userId: idOf(principal), ...toPageRequest(query) });
+    const body = page.organizations.flatMap(({ organization, role }) => {
+      if (organization === undefined) return [];
+      const { organizationId: id, slug, name, status, locality } = organization;
+      const roleName = MemberRole[role] as MemberRoleName;
+      return [{ id, slug, name, status: OrganizationStatus[status], role: roleName, locality }];
+    });
+    return { body, nextCursor: page.nextPageToken };
+  },
+});
+
+const createOrganization: PublicRoute<ServiceContext> = defineRoute({
+  name: "createOrganization",
+  summary: "Creates an organization in a locality. The same Idempotency-Key again answers the same organization.",
+  method: "POST",
+  path: "/api/0/organizations/",
+  localMode: "CONTROL",
+  access: { kind: "user", scope: "org:create" },
+  takesIdempotencyKey: true,
+  params: none,
+  body: z.strictObject({
+    slug: z
+      .string()
+      .min(1)
+      .max(50)
+      .regex(/^(?:[a-z0-9]+-)*[a-z0-9]+$/, "must be lower-case letters, digits and single dashes")
+      .regex(/[a-z-]/, "must not be digits only: that is an id"),
+    name: z.string().min(1).max(100),
+    locality: z.string().min(1).max(32),
+  }),
+  response: z.object({ id: z.string(), slug: z.string(), locality: z.string() }),
+  status: 201,
+  async handle({ context, principal, body, idempotencyKey }) {
+    const userId = idOf(principal);
+    const localities = await listOpenLocalities(context);
+    if (!localities.some(({ name }) => name === body.locality)) {
+      const detail = `must be one of: ${localities.map(({ name }) => name).join(", ")}`;
+      throw new ProblemError(400, "LOCALITY_UNKNOWN", "There is no such locality to create an organization in.", {
+        errors: [{ field: "body.locality", detail }],
+      });
+    }
+    const { user } = await context.rpc.client(UserService).getUser({ userId });
+    const made = await context.rpc.client(DirectoryService).provisionOrganization({
+      ...body,
+      requestId: toRequestId(userId, idempotencyKey),
+      ownerUserId: userId,
+      ownerEmail: user?.emails.find(({ isPrimary }) => isPrimary)?.email ?? "",
+    });
+    return { body: { id: made.organizationId, slug: made.slug, locality: made.locality } };
+  },
+});
+
+/** The public routes of the directory. */
+export const directoryRoutes: readonly PublicRoute<ServiceContext>[] = [
+  listLocalities,
+  listOrganizations,
+  createOrganization,
+];
+
+/** Those that anybody may choose. */
+async function listOpenLocalities({ rpc }: ServiceContext): Promise<{ name: string; displayName: string }[]> {
+  const { localities } = await rpc.client(DirectoryService).listLocalities({});
+  return localities.filter(({ category }) => category === LocalityCategory.MULTI_TENANT);
+}
+
+/** A key is the user's own: nobody meets another's request by it. */
+function toRequestId(userId: string, idempotencyKey: string | undefined): string {
+  if (idempotencyKey === undefined) return randomUUID();
+  return createHash("sha256")
+    .update(JSON.stringify([userId, idempotencyKey]))
+    .digest("base64url");
+}
+
+function idOf(principal: Principal | undefined): string {
+  if (principal === undefined) throw new Error("A route of the directory was not guarded.");
+  return principal.userId;
+}

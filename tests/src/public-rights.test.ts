@@ -1,0 +1,121 @@
+import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
+import { MemberRole } from "@cellway/gen/cellway/organization/v1/types";
+import { type Fleet, startFleet } from "@cellway/testing";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { MODULES } from "./modules.js";
+import { addMember, createOrganization, createUser, type TestOrganization } from "./organizations.js";
+import { ask, createToken, type PublicAnswer } from "./public-api.js";
+
+let fleet: Fleet;
+let organization: TestOrganization;
+let memberId: string;
+let teamId: string;
+let projectId: string;
+const tokens: Record<string, string> = {};
+let counter = 0;
+
+type Role = "member" | "admin" | "manager" | "owner";
+interface Sample {
+  /** The least role that may. */
+  readonly from: Role;
+  /** What follows the organization in the path, and the body, of a request that succeeds. */
+  readonly request: () => Promise<[path: string, body?: unknown]> | [path: string, body?: unknown];
+}
+
+const organizations = () => fleet.client(OrganizationService);
+const slug = () => `thing-${++counter}`;
+
+async function invite(): Promise<string> {
+  const { member } = await organizations().addOrganizationMember({
+    member: {
+      organizationId: organization.id,
+      identity: { case: "email", value: `${slug()}@example.com` },
+      role: MemberRole.MEMBER,
+    },
+  });
+  return member?.id ?? "";
+}
+
+async function createKey(): Promise<string> {
+  const { key } = await organizations().createProjectKey({ organizationId: organization.id, projectId, label: slug() });
+  return key?.id ?? "";
+}
+
+const SAMPLES: Readonly<Record<string, Sample>> = {
+  getOrganization: { from: "member", request: () => [""] },
+  updateOrganization: { from: "manager", request: () => ["", { name: slug() }] },
+  listMembers: { from: "member", request: () => ["members/"] },
+  inviteMember: { from: "manager", request: () => ["members/", { email: `${slug()}@example.com` }] },
+  updateMember: { from: "manager", request: async () => [`members/${await invite()}/`, { role: "ADMIN" }] },
+  removeMember: { from: "manager", request: async () => [`members/${await invite()}/`] },
+  listTeams: { from: "member", request: () => ["teams/"] },
+  createTeam: { from: "admin", request: () => ["teams/", { slug: slug(), name: "A team" }] },
+  addTeamMember: { from: "admin", request: () => [`teams/${teamId}/members/${memberId}/`] },
+  removeTeamMember: { from: "admin", request: () => [`teams/${teamId}/members/${memberId}/`] },
+  listProjects: { from: "member", request: () => ["projects/"] },
+  createProject: { from: "admin", request: () => ["projects/", { slug: slug(), name: "A project", team_id: teamId }] },
+  listProjectKeys: { from: "member", request: () => [`projects/${projectId}/keys/`] },
+  createProjectKey: { from: "admin", request: () => [`projects/${projectId}/keys/`, { label: "Default" }] },
+  deleteProjectKey: { from: "admin", request: async () => [`project-keys/${await createKey()}/`] },
+  setOption: { from: "manager", request: () => ["options/test.option/", { value: { a: [1, null] } }] },
+  getOption: { from: "admin", request: () => ["options/test.option/"] },
+  deleteOption: { from: "manager", request: () => ["options/test.gone/"] },
+  listAuditLog: { from: "manager", request: () => ["audit-log/"] },
+  // Last: it takes the organization away.
+  deleteOrganization: { from: "owner", request: () => [""] },
+};
+const ROLES: readonly Role[] = ["member", "admin", "manager", "owner"];
+const ROUTES = MODULES.flatMap(({ routes }) => routes);
+
+beforeAll(async () => {
+  fleet = await startFleet({ modules: MODULES });
+  const owner = await createUser(fleet);
+  organization = await createOrganization(fleet, { cellName: "us1", ownerUserId: owner });
+  const stranger = await createUser(fleet);
+  await createOrganization(fleet, { cellName: "us1", ownerUserId: stranger });
+  const users = { member: MemberRole.MEMBER, admin: MemberRole.ADMIN, manager: MemberRole.MANAGER } as const;
+  for (const [role, value] of Object.entries(users)) {
+    const userId = await createUser(fleet);
+    const id = await addMember(fleet, organization, userId, value);
+    if (role === "member") memberId = id;
+    tokens[role] = await createToken(fleet, userId);
+  }
+  tokens["owner"] = await createToken(fleet, owner);
+  tokens["stranger"] = await createToken(fleet, stranger);
+  tokens["unscoped"] = await createToken(fleet, owner, []);
+  const { team } = await organizations().createTeam({ organizationId: organization.id, slug: "first", name: "First" });
+  teamId = team?.id ?? "";
+  const first = { organizationId: organization.id, slug: "first", name: "First", teamId };
+  projectId = (await organizations().createProject(first)).project?.id ?? "";
+}, 60_000);
+afterAll(() => fleet?.stop());
+
+async function call(name: string, who: string, idOrSlug = organization.slug): Promise<PublicAnswer> {
+  const route = ROUTES.find((candidate) => candidate.name === name);
+  const [path, body] = (await SAMPLES[name]?.request()) ?? [""];
+  const token = tokens[who];
+  return ask(fleet.cell("us1"), route?.method ?? "", `/api/0/organizations/${idOrSlug}/${path}`, {
+    body,
+    ...(token === undefined ? {} : { token }),
+  });
+}
+
+test("every route of members has a row in the table of rights, and every row is a route", () => {
+  const names = ROUTES.filter(({ access }) => access.kind === "member").map(({ name }) => name);
+  expect(Object.keys(SAMPLES).toSorted()).toEqual(names.toSorted());
+});
+
+test.each(Object.keys(SAMPLES))("%s is for its roles, and for nobody else", async (name) => {
+  const statusOf = async (who: string) => (await call(name, who)).status;
+  expect([await statusOf("nobody"), await statusOf("stranger"), await statusOf("unscoped")]).toEqual([401, 404, 403]);
+  const from = ROLES.indexOf(SAMPLES[name]?.from ?? "owner");
+  for (const [rank, role] of ROLES.entries()) {
+    const { status, body } = await call(name, role, rank % 2 === 0 ? organization.slug : organization.id);
+    expect([name, role, status >= 200 && status < 300, status >= 400 ? body : {}]).toEqual([
+      name,
+      role,
+      rank >= from,
+      rank >= from ? {} : expect.objectContaining({ status: 403, code: "ROLE_TOO_LOW" }),
+    ]);
+  }
+});
