@@ -1,4 +1,4 @@
-import { defineRoute, type Gate, type HttpServer, type PublicRoute } from "@cellway/http";
+import { defineRoute, type Gate, type HttpServer, type InternalRoute, type PublicRoute } from "@cellway/http";
 import { createCellSilo, currentSiloContext } from "@cellway/silo";
 import { createLogger, createMetrics } from "@cellway/telemetry";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
@@ -32,6 +32,21 @@ function createRoute(path: string, localMode: "CONTROL" | "CELL", answer: () => 
   });
 }
 
+function createInternal(
+  path: string,
+  localMode: "CONTROL" | "CELL",
+  answer: () => string,
+): InternalRoute<ServiceContext> {
+  return {
+    method: "GET",
+    path,
+    localMode,
+    async handle(_context, _req, res) {
+      res.end(answer());
+    },
+  };
+}
+
 beforeAll(async () => {
   const context = {} as ServiceContext;
   const broken = createRoute("/broken", "CELL", () => {
@@ -46,6 +61,16 @@ beforeAll(async () => {
       { route: createRoute("/mine", "CELL", () => currentSiloContext()?.localMode ?? "none"), context },
       { route: createRoute("/theirs", "CONTROL", () => "never"), context: undefined },
       { route: broken, context },
+    ],
+    internalRoutes: [
+      { route: createInternal("/internal/", "CELL", () => currentSiloContext()?.localMode ?? "none"), context },
+      { route: createInternal("/internal/theirs/", "CONTROL", () => "never"), context: undefined },
+      {
+        route: createInternal("/internal/broken/", "CELL", () => {
+          throw new Error("secret of the cellar");
+        }),
+        context,
+      },
     ],
     gate: NOBODY,
     logger: createLogger({ silo: "us1", stream: { write: (line) => void lines.push(line) } }),
@@ -71,6 +96,18 @@ test("a route that throws is 500, says nothing to the caller and everything to t
   expect([res.status, JSON.parse(text)]).toMatchObject([500, { code: "INTERNAL", request_id: expect.any(String) }]);
   expect(text).not.toContain("secret of the house");
   expect(lines.join("")).toContain("secret of the house");
+});
+
+test("an internal route writes its own answer, as code of this side; one of the other side is 404 and logged", async () => {
+  expect(await (await fetch(`${server.address}/internal/?x=1`)).text()).toBe("CELL");
+  expect((await fetch(`${server.address}/internal/theirs/`)).status).toBe(404);
+  expect(lines.filter((line) => line.includes("/internal/theirs/"))).toHaveLength(1);
+});
+
+test("an internal route that throws is 500, says nothing to the caller and everything to the log", async () => {
+  const res = await fetch(`${server.address}/internal/broken/`);
+  expect([res.status, await res.text()]).toEqual([500, ""]);
+  expect(lines.join("")).toContain("secret of the cellar");
 });
 
 test("a silo is alive while it is not ready, and says what is missing", async () => {

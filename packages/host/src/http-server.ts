@@ -1,4 +1,11 @@
-import { type Gate, type HttpServer, type MountedRoute, type OperatorPage, startHttpServer } from "@cellway/http";
+import {
+  type Gate,
+  type HttpServer,
+  type MountedInternalRoute,
+  type MountedRoute,
+  type OperatorPage,
+  startHttpServer,
+} from "@cellway/http";
 import type { Silo } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
 import type { ServiceContext } from "./module.js";
@@ -20,6 +27,7 @@ export function startSiloHttpServer(options: {
   /** What runs here, for `/healthz`. */
   build: Build;
   routes: readonly MountedRoute<ServiceContext>[];
+  internalRoutes?: readonly MountedInternalRoute<ServiceContext>[];
   gate: Gate;
   logger: Logger;
   metrics: Metrics;

@@ -1,6 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { EntityClass, SiloDatabase } from "@cellway/database";
-import type { PublicRoute } from "@cellway/http";
+import type { InternalRoute, PublicRoute } from "@cellway/http";
 import type { Outbox, OutboxReceiver, OutboxSource } from "@cellway/outbox";
 import type { CellResolver, RpcCaller } from "@cellway/rpc";
 import type { LocalMode, Silo, Topology } from "@cellway/silo";
@@ -59,6 +59,8 @@ export interface ServiceModule {
   readonly tasks: readonly TaskDefinition[];
   /** Its public HTTP routes, made by `defineRoute`. */
   readonly routes: readonly PublicRoute<ServiceContext>[];
+  /** Its HTTP routes for routers and other machines of the fleet. */
+  readonly internalRoutes?: readonly InternalRoute<ServiceContext>[];
   /** What it tells the other side: replicated tables, messages by hand. */
   readonly sends?: readonly OutboxSource[];
   /** What it takes over from the other side. */

@@ -8,7 +8,6 @@ import {
   type SqlQuery,
 } from "@cellway/database";
 import type { ProcessRegistry } from "@cellway/fleet";
-import type { MountedRoute } from "@cellway/http";
 import { findUntracked, type Outbox } from "@cellway/outbox";
 import {
   type CellResolver,
@@ -132,7 +131,7 @@ async function openSilo(
     address: config.httpListen,
     readiness,
     build,
-    routes: mountRoutes(modules, contexts),
+    ...mountRoutes(modules, contexts),
     gate: createSiloGate({ ...config, rpc: rpc.forService("http"), now: config.now ?? Date.now }),
   });
   undo.push(() => http.close());
@@ -285,11 +284,10 @@ function serveContracts(
 }
 
 /** Routes of all modules: those of the other side too, so that a request for one is told apart from nonsense. */
-function mountRoutes(
-  modules: readonly ServiceModule[],
-  contexts: ReadonlyMap<ServiceModule, ServiceContext>,
-): MountedRoute<ServiceContext>[] {
-  return modules.flatMap((module) => module.routes.map((route) => ({ route, context: contexts.get(module) })));
+function mountRoutes(modules: readonly ServiceModule[], contexts: ReadonlyMap<ServiceModule, ServiceContext>) {
+  const mount = <R>(routesOf: (module: ServiceModule) => readonly R[]) =>
+    modules.flatMap((module) => routesOf(module).map((route) => ({ route, context: contexts.get(module) })));
+  return { routes: mount((module) => module.routes), internalRoutes: mount((module) => module.internalRoutes ?? []) };
 }
 
 function need<T>(sides: ReadonlyMap<LocalMode, T>, localMode: LocalMode): T {

@@ -1,5 +1,6 @@
 export { createLogger, type Logger, type LogLevel } from "./logger.js";
-export { METRIC_DEFINITIONS, type MetricDefinition, type MetricName } from "./metric-definitions.js";
+export type { MetricDefinition } from "./metric-definition.js";
+export { METRIC_DEFINITIONS, type MetricName } from "./metric-definitions.js";
 export { type BoundCounter, createMetrics, type Labels, type Metrics } from "./metrics.js";
 export {
   type CountedSubject,

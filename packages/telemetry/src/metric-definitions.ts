@@ -1,33 +1,14 @@
-/** What one metric is. METRICS.md is printed from these. */
-export type MetricDefinition =
-  | { readonly type: "counter" | "gauge"; readonly help: string; readonly labels: readonly string[] }
-  | {
-      readonly type: "histogram";
-      readonly help: string;
-      readonly labels: readonly string[];
-      readonly buckets: readonly number[];
-    };
+import { HTTP_METRIC_DEFINITIONS } from "./http-metric-definitions.js";
+import { CALL_SECONDS, type MetricDefinition } from "./metric-definition.js";
 
-const CALL_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
-
-/** Every metric a silo exposes. */
+/** Every metric that a process exposes. */
 export const METRIC_DEFINITIONS = {
   cellway_build_info: {
     type: "gauge",
     help: "Always 1. `version` is the release that this process runs, `contract` names what it serves.",
     labels: ["version", "contract"],
   },
-  cellway_http_requests_total: {
-    type: "counter",
-    help: "Requests for public routes, by route name and HTTP status.",
-    labels: ["route", "status"],
-  },
-  cellway_http_request_duration_seconds: {
-    type: "histogram",
-    help: "Time of requests for public routes.",
-    labels: ["route"],
-    buckets: CALL_SECONDS,
-  },
+  ...HTTP_METRIC_DEFINITIONS,
   cellway_rpc_client_calls_total: {
     type: "counter",
     help: "Calls made to another silo, by outcome. `code` is the Connect code, `ok` on success.",
@@ -150,37 +131,6 @@ export const METRIC_DEFINITIONS = {
     help: "Copies of routes read at a start, by outcome: `ok`, `missing`, `refused` (damaged, or of other localities), `failed`.",
     labels: ["outcome"],
   },
-  cellway_edge_requests_total: {
-    type: "counter",
-    help: "Requests that a router answered, by the cell that they were sent to (`none` when there was none) and the status; 499 when the client went away.",
-    labels: ["cell", "status"],
-  },
-  cellway_edge_duration_seconds: {
-    type: "histogram",
-    help: "Time from a request's headers to the end of its answer, of those that were sent to a cell.",
-    labels: ["cell"],
-    buckets: CALL_SECONDS,
-  },
-  cellway_edge_problems_total: {
-    type: "counter",
-    help: "Requests that were not answered by a cell, by the code of the problem.",
-    labels: ["code"],
-  },
-  cellway_edge_repeats_total: {
-    type: "counter",
-    help: "Requests that a router sent a second time, by the cell that got them last.",
-    labels: ["cell"],
-  },
-  cellway_edge_in_flight: {
-    type: "gauge",
-    help: "Requests that a router has sent to a cell and that are not over.",
-    labels: ["cell"],
-  },
-  cellway_edge_circuit_state: {
-    type: "gauge",
-    help: "State of the circuit breaker of a cell in a router: 0 closed, 1 half open, 2 open.",
-    labels: ["cell"],
-  },
   cellway_route_feed_watchers: {
     type: "gauge",
     help: "Streams of the route feed that are open.",
@@ -200,21 +150,6 @@ export const METRIC_DEFINITIONS = {
     type: "gauge",
     help: "Changes that may still appear before the newest, because their transaction has not ended.",
     labels: [],
-  },
-  cellway_edge_feed_pages_total: {
-    type: "counter",
-    help: "Pages of the edge feed that routers were given. `feed` is organization or project_key; `of` is `snapshot`, `changes`, or `resync` (everything again, to a reader whose cursor no longer holds).",
-    labels: ["feed", "of"],
-  },
-  cellway_edge_feed_rows_total: {
-    type: "counter",
-    help: "Rows of the edge feed that routers were given.",
-    labels: ["feed"],
-  },
-  cellway_edge_feed_refused_total: {
-    type: "counter",
-    help: "Requests for the edge feed without a signature by one of its keys.",
-    labels: ["feed"],
   },
   cellway_outbox_delivered_total: {
     type: "counter",

@@ -4,6 +4,7 @@ export { pageQuery, toPageRequest } from "./paging.js";
 export { createNotFoundProblem, PROBLEM_TYPE, ProblemError, toProblem } from "./problem-error.js";
 export {
   defineRoute,
+  type InternalRoute,
   isAtLeast,
   MEMBER_ROLES,
   type MemberRoleName,
@@ -19,6 +20,7 @@ export {
 export {
   type HttpServer,
   type HttpServerOptions,
+  type MountedInternalRoute,
   type MountedRoute,
   type OperatorPage,
   startHttpServer,

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { LocalMode } from "@cellway/silo";
 import type { z } from "zod";
 
@@ -109,6 +110,18 @@ export interface RouteSpec<
 export interface PublicRoute<C> extends Omit<RouteSpec<C>, "handle"> {
   // oxlint-disable-next-line typescript/no-explicit-any -- its types were checked by defineRoute
   handle(call: RouteCall<C, any, any, any>): Promise<RouteAnswer<unknown>>;
+}
+
+/**
+ * A route for routers and other machines of the fleet: in no document, under no limit, and its handler sees to it that it is
+ * asked by whom it may be.
+ */
+export interface InternalRoute<C> {
+  readonly method: HttpMethod;
+  /** An exact path; a slash at its end makes no difference. */
+  readonly path: string;
+  readonly localMode: LocalMode;
+  handle(context: C, req: IncomingMessage, res: ServerResponse): Promise<void>;
 }
 
 /**

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { Duplex } from "node:stream";
-import { isLocalTo, type Silo, withSiloContext } from "@cellway/silo";
+import { isLocalTo, type LocalMode, type Silo, withSiloContext } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { DEFAULT_ROUTE_LIMITS, type Gate, type RouteLimits } from "./gate.js";
 import { createOpenApiDocument } from "./openapi.js";
 import { createNotFoundProblem, PROBLEM_TYPE, ProblemError, toProblem } from "./problem-error.js";
 import { createRateLimiter } from "./rate-limit.js";
-import type { PublicRoute } from "./route.js";
+import type { InternalRoute, PublicRoute } from "./route.js";
 import { type RouteParts, serveRoute } from "./serve-route.js";
 
 /** The largest body, in bytes. */
@@ -23,6 +23,12 @@ const OPENAPI_PATH = "/api/0/openapi.json";
 /** A route with the context of its service; no context when it belongs to the other side. */
 export interface MountedRoute<C> {
   readonly route: PublicRoute<C>;
+  readonly context: C | undefined;
+}
+
+/** An {@link InternalRoute} with the context of its service; no context when it belongs to the other side. */
+export interface MountedInternalRoute<C> {
+  readonly route: InternalRoute<C>;
   readonly context: C | undefined;
 }
 
@@ -50,6 +56,8 @@ export interface HttpServerOptions<C> {
   readonly version: string;
   /** Of both sides: a request for one of the other side is told apart from nonsense. */
   readonly routes: readonly MountedRoute<C>[];
+  /** Default none. */
+  readonly internalRoutes?: readonly MountedInternalRoute<C>[];
   readonly pages: readonly OperatorPage[];
   readonly gate: Gate;
   /** Default {@link DEFAULT_ROUTE_LIMITS}. */
@@ -71,6 +79,7 @@ export async function startHttpServer<C>(options: HttpServerOptions<C>): Promise
   };
   addPages(app, options);
   addRoutes(app, options, parts);
+  addInternalRoutes(app, options);
   const url = new URL(options.address);
   await app.listen({ port: Number(url.port || 80), host: url.hostname.replace(/^\[|\]$/g, "") });
   const bound = app.server.address();
@@ -134,27 +143,54 @@ function addPages<C>(app: FastifyInstance, { pages, routes, version }: HttpServe
   app.get(OPENAPI_PATH, async (_request, reply) => reply.type("application/json; charset=utf-8").send(document));
 }
 
-function addRoutes<C>(app: FastifyInstance, { routes, silo, logger }: HttpServerOptions<C>, parts: RouteParts): void {
-  for (const { route, context } of routes) {
+function addRoutes<C>(app: FastifyInstance, options: HttpServerOptions<C>, parts: RouteParts): void {
+  for (const { route, context } of options.routes) {
     const { name, method, localMode } = route;
     app.route({
       method,
       url: route.path.replace(/\{([a-z_]+)\}/g, ":$1"),
       config: { name },
       handler: async (request, reply) => {
-        if (context === undefined || !isLocalTo(silo, localMode)) {
-          logger.warn(
-            { route: name, path: route.path, belongs_to: localMode },
-            "a route of the other side was asked for",
-          );
-          throw createNotFoundProblem();
-        }
-        return withSiloContext({ localMode, siloName: silo.name }, () =>
-          serveRoute({ route, context }, parts, request, reply),
+        const own = contextOrThrow({ route, context }, options);
+        return withSiloContext({ localMode, siloName: options.silo.name }, () =>
+          serveRoute({ route, context: own }, parts, request, reply),
         );
       },
     });
   }
+}
+
+/** Their handlers write what they like; an error is logged, and 500 where nothing was written yet. */
+function addInternalRoutes<C>(app: FastifyInstance, options: HttpServerOptions<C>): void {
+  for (const { route, context } of options.internalRoutes ?? []) {
+    const { method, path, localMode } = route;
+    app.route({
+      method,
+      url: path,
+      handler: async (request, reply) => {
+        const own = contextOrThrow({ route, context }, options);
+        reply.hijack();
+        try {
+          const side = { localMode, siloName: options.silo.name };
+          await withSiloContext(side, () => route.handle(own, request.raw, reply.raw));
+        } catch (error) {
+          options.logger.error({ err: error, request_id: request.id, route: path }, "an internal HTTP route failed");
+          if (reply.raw.headersSent) reply.raw.destroy();
+          else reply.raw.writeHead(500).end();
+        }
+      },
+    });
+  }
+}
+
+/** @throws 404, logged, for what belongs to the other side. */
+function contextOrThrow<C>(
+  { route, context }: { route: { path: string; localMode: LocalMode }; context: C | undefined },
+  { silo, logger }: HttpServerOptions<C>,
+): C {
+  if (context !== undefined && isLocalTo(silo, route.localMode)) return context;
+  logger.warn({ path: route.path, belongs_to: route.localMode }, "a route of the other side was asked for");
+  throw createNotFoundProblem();
 }
 
 function sendProblem(reply: FastifyReply, requestId: string, problem: ProblemError): void {

@@ -41,7 +41,7 @@ export interface DirectoryOptions {
 
 /** The directory: where every organization lives, who is in it, and how new ones come to be. */
 export function createDirectoryModule({ edgeFeedKeys = createEdgeFeedKeys() }: DirectoryOptions = {}): ServiceModule {
-  return { ...DIRECTORY, routes: createEdgeFeedRoutes(edgeFeedKeys) };
+  return { ...DIRECTORY, internalRoutes: createEdgeFeedRoutes(edgeFeedKeys) };
 }
 
 const DIRECTORY: ServiceModule = {

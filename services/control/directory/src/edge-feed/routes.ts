@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { RouteDefinition, ServiceContext } from "@cellway/host";
+import type { ServiceContext } from "@cellway/host";
+import type { InternalRoute } from "@cellway/http";
 import { controlRoutesOf } from "../feed/control-routes.js";
 import type { EdgeFeedKind, EdgeMappingRow } from "../store/edge-mapping.js";
 import { listCells } from "../store/topology.js";
@@ -22,9 +23,9 @@ const NO_CELL = "-";
 const NO_ID = "0";
 
 /** The feed that existing routers read, in Synapse's wire format: docs/operate/scale-the-edge.md. */
-export function createEdgeFeedRoutes(keys: EdgeFeedKeys): RouteDefinition[] {
+export function createEdgeFeedRoutes(keys: EdgeFeedKeys): InternalRoute<ServiceContext>[] {
   let reads = 0;
-  const create = (kind: EdgeFeedKind, path: string): RouteDefinition => ({
+  const create = (kind: EdgeFeedKind, path: string): InternalRoute<ServiceContext> => ({
     method: "GET",
     path,
     localMode: "CONTROL",
