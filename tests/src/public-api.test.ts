@@ -1,7 +1,8 @@
 import { ReplicaService } from "@cellway/gen/cellway/replica/v1/replica";
-import { ORGANIZATION_PARAMETER } from "@cellway/http";
+import { createOpenApiDocument, ORGANIZATION_PARAMETER } from "@cellway/http";
 import { type Fleet, startFleet } from "@cellway/testing";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { createConfig, lintFromString } from "@redocly/openapi-core";
 import fc from "fast-check";
 import { MODULES } from "./modules.js";
 import { createOrganization, createUser, type TestOrganization, until } from "./organizations.js";
@@ -35,6 +36,13 @@ test("every public route of cells carries the organization, but for those of the
   const without = cellRoutes.filter(({ path }) => !path.startsWith(prefix)).map(({ name }) => name);
   expect(cellRoutes.length).toBeGreaterThan(20);
   expect(without.toSorted()).toEqual(Object.keys(WITHOUT_ORGANIZATION).toSorted());
+});
+
+test("the OpenAPI document of all routes lints clean", async () => {
+  // Our paths end with a slash, as the SDKs that call them write it.
+  const config = await createConfig({ extends: ["recommended"], rules: { "no-path-trailing-slash": "off" } });
+  const source = JSON.stringify(createOpenApiDocument(ROUTES, "0.2.0"));
+  expect(await lintFromString({ source, absoluteRef: "openapi.json", config })).toEqual([]);
 });
 
 test("whoever calls control sees themselves, their organizations in all cells page by page, and the open localities", async () => {

@@ -1,4 +1,4 @@
-import { fromJson, toJson } from "@bufbuild/protobuf";
+import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { AuditLogService } from "@cellway/gen/cellway/audit/v1/audit_log";
 import { AuditEvent } from "@cellway/gen/cellway/audit/v1/records";
@@ -6,6 +6,9 @@ import { createNotFoundProblem, pageQuery, toPageRequest } from "@cellway/http";
 import { z } from "zod";
 import { defineOrganizationRoute, idParameter } from "./define-organization-route.js";
 import { projectKeySchema, showProjectKey, showTime } from "./schemas.js";
+
+/** What a JSON parser gives is JSON; `z.json()` would describe it by a schema that refers to itself. */
+const anyJson = z.custom<JsonValue>((value) => value !== undefined, "must be there");
 
 const optionParameters = { option_key: z.string().regex(/^[a-z][a-z0-9_.:-]{0,63}$/) };
 
@@ -85,7 +88,7 @@ export const optionRoutes = [
     path: "options/{option_key}/",
     params: optionParameters,
     access: { kind: "member", scope: "org:read", role: "ADMIN" },
-    response: z.object({ value: z.json() }),
+    response: z.object({ value: anyJson }),
     async handle({ client, organization, params }) {
       const found = await client.getOrganizationOption({ organizationId: organization.id, key: params.option_key });
       if (found.value === undefined) throw createNotFoundProblem();
@@ -99,8 +102,8 @@ export const optionRoutes = [
     path: "options/{option_key}/",
     params: optionParameters,
     access: { kind: "member", scope: "org:write", role: "MANAGER" },
-    body: z.strictObject({ value: z.json() }),
-    response: z.object({ value: z.json() }),
+    body: z.strictObject({ value: anyJson }),
+    response: z.object({ value: anyJson }),
     async handle({ client, organization, params, body }) {
       const value = fromJson(ValueSchema, body.value);
       await client.setOrganizationOption({ organizationId: organization.id, key: params.option_key, value });
