@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { deriveEdgeKey, formatKeys } from "@cellway/rpc";
@@ -13,11 +13,13 @@ const CELLWAY = fileURLToPath(new URL("../../cli/bin/cellway.js", import.meta.ur
 
 let fleet: Fleet;
 let writer: RouteWriter;
+const children: ChildProcess[] = [];
 beforeAll(async () => {
   fleet = await startFleet({ modules: MODULES, network: "sockets" });
   writer = new RouteWriter(fleet.control.databaseUrl);
 });
 afterAll(async () => {
+  for (const child of children) child.kill("SIGKILL");
   await writer?.close();
   await fleet?.stop();
 });
@@ -40,13 +42,14 @@ test("a router is a process with a key of its own: it routes to real cells, and 
     },
     stdio: ["ignore", "ignore", "inherit"],
   });
+  children.push(child);
   const exited = once(child, "exit");
   const isReady = async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined))?.ok === true;
   await until("the router is ready", isReady);
   const host = "us.localhost:8100";
-  // A cell's listener serves no organization's paths yet: that the answer is its own shows that it was asked.
+  // It is the cell that asks for a token.
   const answer = await ask({ address }, "/api/0/organizations/acme/", { host });
-  expect(answer).toMatchObject({ status: 404, code: "", text: '{"error":"not found"}\n' });
+  expect(answer).toMatchObject({ status: 401, code: "TOKEN_MISSING" });
   expect((await ask({ address }, "/api/0/organizations/nobody/", { host })).code).toBe("ORGANIZATION_NOT_FOUND");
   expect(await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()).toContain(
     'cellway_edge_requests_total{cell="us1"',
