@@ -8,14 +8,11 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { imageOf, readReleases } from "../cli/dist/releases.js";
+import { CONTRACT_INPUTS, imageOf, readReleases } from "../cli/dist/releases.js";
 import { runCommand } from "./run-command.mjs";
 
 /** The exit code of buf when it compared and found something; others say that it could not. */
 const FOUND = 100;
-
-/** What buf needs of a commit; whatever of it the commit has. */
-const INPUTS = ["buf.yaml", "proto", "third_party/proto"];
 
 /**
  * The commit to compare with, or the sentence that says why there is none.
@@ -56,7 +53,7 @@ export async function findBase(root, wanted) {
 export async function compareWith(root, base, bin) {
   const folder = mkdtempSync(join(tmpdir(), "cellway-breaking-"));
   try {
-    const names = await git(root, ["ls-tree", "--name-only", base, "--", ...INPUTS]);
+    const names = await git(root, ["ls-tree", "--name-only", base, "--", ...CONTRACT_INPUTS]);
     const archive = join(folder, "base.tar");
     const made = await runGit(root, [
       "archive",

@@ -1,5 +1,13 @@
 import { BlockList, isIP } from "node:net";
-import { createEdgeIdentity, createSettingsReader, isOrigin, type SettingsReader, type Silo } from "@cellway/silo";
+import {
+  createEdgeIdentity,
+  createSettingsReader,
+  isOrigin,
+  LABEL_PATTERN,
+  LABEL_RULE,
+  type SettingsReader,
+  type Silo,
+} from "@cellway/silo";
 import type { LogLevel } from "@cellway/telemetry";
 import type { Environment } from "./context.js";
 import type { LiveSetting } from "./live-setting.js";
@@ -27,8 +35,6 @@ export interface EdgeConfig {
   readonly logLevel: LogLevel;
 }
 
-const LABEL = /^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
-const LABEL_RULE = "a lower-case DNS label of 1 to 32 characters (a-z, 0-9, -) that begins with a letter";
 const TOKEN_LENGTH_MIN = 32;
 
 /** Reads the settings of `serve --edge`. @throws ConfigError that names the source, the key, the value and the rule. */
@@ -36,7 +42,7 @@ export function parseEdgeConfig(env: Environment, warn: Warn): EdgeConfig {
   warnAboutUnknownSettings(env, warn);
   const reader = createSettingsReader(env, warn);
   const name = reader.readOrThrow("CELLWAY_EDGE_NAME", `must be ${LABEL_RULE}`);
-  if (!LABEL.test(name)) throw badSetting("CELLWAY_EDGE_NAME", name, `must be ${LABEL_RULE}`);
+  if (!LABEL_PATTERN.test(name)) throw badSetting("CELLWAY_EDGE_NAME", name, `must be ${LABEL_RULE}`);
   const localities = readLocalities(reader);
   const listen = readOrigin(reader, "CELLWAY_EDGE_LISTEN", DEFAULT_EDGE_LISTEN);
   const adminListen = readOrigin(reader, "CELLWAY_HTTP_LISTEN", DEFAULT_HTTP_LISTEN);
@@ -67,7 +73,7 @@ export function parseEdgeConfig(env: Environment, warn: Warn): EdgeConfig {
 function readLocalities(reader: SettingsReader): string[] {
   const rule = `must name localities, each ${LABEL_RULE}, such as us,de`;
   const names = splitList(reader.readOrThrow("CELLWAY_EDGE_LOCALITIES", rule));
-  const wrong = names.find((name) => !LABEL.test(name));
+  const wrong = names.find((name) => !LABEL_PATTERN.test(name));
   if (names.length === 0 || wrong !== undefined) throw badSetting("CELLWAY_EDGE_LOCALITIES", wrong ?? "", rule);
   return [...new Set(names)];
 }
@@ -99,7 +105,7 @@ function readHosts(reader: SettingsReader, localities: readonly string[]): Map<s
 function readStaticRoutes(reader: SettingsReader): Map<string, string> {
   const rule = "must be /path/=cell: a path that begins and ends with a slash, and the name of a cell";
   return readPairs(reader, "CELLWAY_EDGE_STATIC_ROUTES", (path, cell) => {
-    return /^\/(?:[A-Za-z0-9._~-]+\/)+$/.test(path) && LABEL.test(cell) ? undefined : rule;
+    return /^\/(?:[A-Za-z0-9._~-]+\/)+$/.test(path) && LABEL_PATTERN.test(cell) ? undefined : rule;
   });
 }
 

@@ -1,4 +1,3 @@
-import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
 import {
   CellFleetService,
   ControlFleetService,
@@ -6,13 +5,10 @@ import {
   type FleetProcess,
   type LostProcesses,
 } from "@cellway/gen/cellway/fleet/v1/fleet";
-import { type FanOutFailure, fanOut, PAGE_SIZE_MAX, type RpcRuntime } from "@cellway/rpc";
+import { PAGE_SIZE_MAX, type RpcRuntime } from "@cellway/rpc";
 import { type CallOptions, Code, ConnectError } from "@connectrpc/connect";
 import type { FleetTarget } from "./fleet-target.js";
-import type { SiloAnswers } from "./outbox-client.js";
-
-/** Time for each silo, for all its pages. */
-const SILO_TIMEOUT_MS = 5_000;
+import { askEach, listCells, type SiloAnswers } from "./silo-answers.js";
 
 type Runtime = Pick<RpcRuntime, "client">;
 
@@ -79,28 +75,8 @@ async function askSilos<T>(
   target: FleetTarget,
   ask: (fleet: FleetClient, options: CallOptions) => Promise<T>,
 ): Promise<SiloAnswers<T>> {
-  const { cells, failure } = await listCells(runtime, target);
-  const call = async (silo: string, { signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number }) => ({
-    items: [await ask(openFleet(runtime, silo), { signal, timeoutMs })],
-  });
-  const options = { pageSize: Number.POSITIVE_INFINITY, timeoutMs: SILO_TIMEOUT_MS };
-  const { items, failures } = await fanOut(["control", ...cells], call, options);
-  const isNamed = failure === undefined || failures.some(({ cell }) => cell === failure.cell);
-  return {
-    answers: items.map(({ cell, item }) => ({ silo: cell, answer: item })),
-    failures: isNamed ? failures : [failure, ...failures],
-  };
-}
-
-async function listCells(
-  runtime: Runtime,
-  { mode, topology }: FleetTarget,
-): Promise<{ readonly cells: readonly string[]; readonly failure?: FanOutFailure }> {
-  if (mode === "monolith") return { cells: [] };
-  try {
-    const { cells } = await runtime.client(DirectoryService).listCells({}, { timeoutMs: SILO_TIMEOUT_MS });
-    return { cells: cells.map(({ name }) => name) };
-  } catch (error) {
-    return { cells: [...topology.cells.keys()], failure: { cell: "control", error: ConnectError.from(error) } };
-  }
+  const { cells, failure } = target.mode === "monolith" ? { cells: [] } : await listCells(runtime, target);
+  const asked = await askEach(["control", ...cells], (silo, options) => ask(openFleet(runtime, silo), options));
+  if (failure === undefined || asked.failures.some(({ cell }) => cell === failure.cell)) return asked;
+  return { ...asked, failures: [failure, ...asked.failures] };
 }

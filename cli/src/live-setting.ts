@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { ConfigError, type SettingsReader } from "@cellway/silo";
+import type { Logger } from "@cellway/telemetry";
 
 /** A setting that is given in place, or in a file that is read again while the process runs. */
 export interface LiveSetting {
@@ -85,6 +86,24 @@ export function followLiveSetting(
   }, options.intervalMs ?? RELOAD_INTERVAL_MS);
   timer.unref();
   return { reload, stop: () => clearInterval(timer) };
+}
+
+/** Follows a setting of a process that runs, and says in its log what becomes of it. A file that is wrong changes nothing. */
+export function followSetting(
+  live: LiveSetting,
+  options: { readonly setting: string; readonly apply: (text: string) => void; readonly logger: Logger },
+): LiveFollower {
+  const { setting, apply, logger } = options;
+  const { file } = live;
+  return followLiveSetting(live, {
+    apply,
+    onApplied: () => logger.info({ file, setting }, "a setting was read again"),
+    onError: (error) =>
+      logger.error(
+        { file, setting, reason: (error as Error).message },
+        "a setting cannot be read again; what held before still does",
+      ),
+  });
 }
 
 /** What changes when a file is written or replaced. */

@@ -1,5 +1,4 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
 import {
   CellOutboxService,
   ControlOutboxService,
@@ -11,12 +10,10 @@ import {
   type OutboxSelectorSchema,
   type OutboxStatus,
 } from "@cellway/gen/cellway/outbox/v1/operator";
-import { type FanOutFailure, fanOut, type RpcRuntime } from "@cellway/rpc";
+import type { RpcRuntime } from "@cellway/rpc";
 import type { CallOptions } from "@connectrpc/connect";
 import type { FleetTarget } from "./fleet-target.js";
-
-/** Time for each silo when several are asked. */
-const SILO_TIMEOUT_MS = 5_000;
+import { askEach, listCells, type SiloAnswers } from "./silo-answers.js";
 
 /** What is meant, as options say it. */
 export type Selector = MessageInitShape<typeof OutboxSelectorSchema>;
@@ -70,12 +67,6 @@ function openCellOutbox(runtime: Runtime, cellName: string): OutboxClient {
   };
 }
 
-/** What each silo answered. */
-export interface SiloAnswers<T> {
-  readonly answers: readonly { readonly silo: string; readonly answer: T }[];
-  readonly failures: readonly FanOutFailure[];
-}
-
 /**
  * Asks one silo, or control and every cell, side by side. A silo that does not answer costs its own answer only; while the
  * directory cannot be asked, the cells are those of the topology file. In a monolith all cells have one outbox, which is
@@ -87,22 +78,11 @@ export async function askOutboxes<T>(
   silo: string | undefined,
   ask: (outbox: OutboxClient, options: CallOptions) => Promise<T>,
 ): Promise<SiloAnswers<T>> {
-  const silos = silo === undefined ? ["control", ...(await listCells(runtime, target))] : [silo];
-  const call = async (name: string, { signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number }) => {
-    return { items: [await ask(openOutbox(runtime, name), { signal, timeoutMs })] };
-  };
-  const options = { pageSize: Number.POSITIVE_INFINITY, timeoutMs: SILO_TIMEOUT_MS };
-  const { items, failures } = await fanOut(silos, call, options);
-  return { answers: items.map(({ cell, item }) => ({ silo: cell, answer: item })), failures };
+  const silos = silo === undefined ? ["control", ...(await listOutboxCells(runtime, target))] : [silo];
+  return askEach(silos, (name, options) => ask(openOutbox(runtime, name), options));
 }
 
-async function listCells(runtime: Runtime, { mode, topology }: FleetTarget): Promise<string[]> {
-  const configured = [...topology.cells.keys()];
-  if (mode === "monolith") return configured.slice(0, 1);
-  try {
-    const { cells } = await runtime.client(DirectoryService).listCells({}, { timeoutMs: SILO_TIMEOUT_MS });
-    return cells.map(({ name }) => name);
-  } catch {
-    return configured;
-  }
+async function listOutboxCells(runtime: Runtime, target: FleetTarget): Promise<readonly string[]> {
+  if (target.mode === "monolith") return [...target.topology.cells.keys()].slice(0, 1);
+  return (await listCells(runtime, target)).cells;
 }

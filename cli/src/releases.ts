@@ -5,6 +5,9 @@ import { join } from "node:path";
 /** Where a source tree keeps the contracts of releases, from its root. */
 const RELEASES_FOLDER = "proto/releases";
 
+/** What buf needs of a commit; whatever of it the commit has. */
+export const CONTRACT_INPUTS = ["buf.yaml", "proto", "third_party/proto"];
+
 /** A release of which a process may still run. */
 export interface Release {
   /** As in cli/package.json: `0.1.0`. */

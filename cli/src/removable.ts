@@ -1,12 +1,10 @@
 import type { DescService } from "@bufbuild/protobuf";
+import { DAY_MS, USE_DAYS_MAX } from "@cellway/fleet/limits";
 import { DeprecatedKind, type DeprecatedSubject, type DeprecatedUser } from "@cellway/gen/cellway/fleet/v1/fleet";
 import { deprecatedResponseFieldsOf, deprecatedSubjectsOf, servicePolicyOf } from "@cellway/rpc";
-import { DAYS_MAX } from "./days-max.js";
 import type { SiloUses } from "./fleet-client.js";
 import type { FleetMode } from "./fleet-file.js";
-import type { SiloAnswers } from "./outbox-client.js";
-
-const DAY_MS = 86_400_000;
+import type { SiloAnswers } from "./silo-answers.js";
 
 /** A deprecated thing. */
 export interface Subject {
@@ -119,5 +117,5 @@ function judgeSilo(
   }
   if (countedMs === undefined) reasons.push({ silo, why: "NOT_COUNTED", versions: known?.uncountedBy ?? [] });
   else if (countedMs <= windowMs) reasons.push({ silo, why: "COUNTED_TOO_SHORT", countedMs });
-  return { reasons, unusedMs: Math.min(countedMs ?? 0, lastUsedMs, DAYS_MAX * DAY_MS) };
+  return { reasons, unusedMs: Math.min(countedMs ?? 0, lastUsedMs, USE_DAYS_MAX * DAY_MS) };
 }

@@ -1,12 +1,13 @@
+import { DAY_MS } from "@cellway/fleet/limits";
 import type { CommandContext } from "../context.js";
 import { SERVED_CONTRACTS } from "../contracts.js";
 import { EXIT_FAILED, EXIT_OK } from "../errors.js";
 import { askDeprecatedUses, type SiloUses } from "../fleet-client.js";
 import { findFleet } from "../fleet-target.js";
 import { withOperator } from "../operator.js";
-import type { SiloAnswers } from "../outbox-client.js";
 import { describeFailures, formatAge, printFailures } from "../outbox-format.js";
 import { judgeRemovability, type KeptSubject, type Reason, type Removability, type Subject } from "../removable.js";
+import type { SiloAnswers } from "../silo-answers.js";
 import { formatTable, heading } from "../table.js";
 
 /** Silos that one line names. `--json` names all. */
@@ -134,7 +135,7 @@ function sinceOf(ageMs: number): string {
 function lostOf({ answers }: SiloAnswers<SiloUses>, days: number) {
   return answers.flatMap(({ silo, answer: { lost } }) => {
     const lastMs = lost?.lastMs ?? Number.POSITIVE_INFINITY;
-    return lastMs <= days * 86_400_000 ? [{ silo, count: lost?.count ?? 0, lastMs }] : [];
+    return lastMs <= days * DAY_MS ? [{ silo, count: lost?.count ?? 0, lastMs }] : [];
   });
 }
 

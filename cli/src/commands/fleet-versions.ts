@@ -4,9 +4,9 @@ import { EXIT_FAILED, EXIT_OK } from "../errors.js";
 import { askProcesses } from "../fleet-client.js";
 import { findFleet } from "../fleet-target.js";
 import { withOperator } from "../operator.js";
-import type { SiloAnswers } from "../outbox-client.js";
 import { describeFailures, formatAge, printFailures } from "../outbox-format.js";
 import { readReleases } from "../releases.js";
+import type { SiloAnswers } from "../silo-answers.js";
 import { findSourceRoot } from "../source-root.js";
 import { formatTable, heading } from "../table.js";
 

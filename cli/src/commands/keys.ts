@@ -1,6 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { deriveCellKey, deriveEdgeKey, formatKeys, type SigningKey } from "@cellway/rpc";
-import { CONTROL_SILO_NAME, createEdgeIdentity, createSettingsReader, MONOLITH_SILO_NAME } from "@cellway/silo";
+import {
+  CONTROL_SILO_NAME,
+  createEdgeIdentity,
+  createSettingsReader,
+  LABEL_PATTERN,
+  MONOLITH_SILO_NAME,
+} from "@cellway/silo";
 import type { CommandContext } from "../context.js";
 import { EXIT_OK, UsageError } from "../errors.js";
 import { findFleet } from "../fleet-target.js";
@@ -44,17 +50,16 @@ export async function runKeysDerive(options: KeysDeriveOptions, ctx: CommandCont
   return EXIT_OK;
 }
 
-const LABEL = /^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
-
 function chooseDerivation({ cell, edge }: KeysDeriveOptions): (master: SigningKey) => SigningKey {
   if ((cell === undefined) === (edge === undefined))
     throw new UsageError("keys derive: say whose with one of --cell and --edge.");
   if (edge !== undefined) {
-    if (!LABEL.test(edge)) throw new UsageError(`--edge ${edge}: must be a lower-case DNS label, such as us-router.`);
+    if (!LABEL_PATTERN.test(edge))
+      throw new UsageError(`--edge ${edge}: must be a lower-case DNS label, such as us-router.`);
     return (master) => deriveEdgeKey(master, createEdgeIdentity(edge).name);
   }
   const name = cell ?? "";
-  if (!LABEL.test(name) || name === CONTROL_SILO_NAME || name === MONOLITH_SILO_NAME)
+  if (!LABEL_PATTERN.test(name) || name === CONTROL_SILO_NAME || name === MONOLITH_SILO_NAME)
     throw new UsageError(`--cell ${name}: must be the name of a cell, such as us1.`);
   return (master) => deriveCellKey(master, name);
 }

@@ -5,8 +5,9 @@ import type { CommandContext } from "../context.js";
 import { CommandError, EXIT_FAILED, EXIT_OK, UsageError } from "../errors.js";
 import { type FleetTarget, findFleet } from "../fleet-target.js";
 import { withOperator } from "../operator.js";
-import { askOutboxes, openOutbox, type SiloAnswers } from "../outbox-client.js";
+import { askOutboxes, openOutbox } from "../outbox-client.js";
 import { describeFailures, formatAge, nameOfCategory, printFailures } from "../outbox-format.js";
+import type { SiloAnswers } from "../silo-answers.js";
 import { formatTable, heading } from "../table.js";
 
 /** How often progress is asked for while it is followed. */

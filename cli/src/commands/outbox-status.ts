@@ -8,7 +8,7 @@ import type { CommandContext } from "../context.js";
 import { EXIT_FAILED, EXIT_OK } from "../errors.js";
 import { findFleet } from "../fleet-target.js";
 import { withOperator } from "../operator.js";
-import { askOutboxes, type SiloAnswers } from "../outbox-client.js";
+import { askOutboxes } from "../outbox-client.js";
 import {
   describeFailures,
   describePause,
@@ -19,6 +19,7 @@ import {
   nameOfState,
   printFailures,
 } from "../outbox-format.js";
+import type { SiloAnswers } from "../silo-answers.js";
 import { formatTable, heading } from "../table.js";
 
 /** Options of `cellway outbox status`. */

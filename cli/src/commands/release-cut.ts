@@ -5,14 +5,11 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { CommandContext } from "../context.js";
 import { CommandError, EXIT_OK, UsageError } from "../errors.js";
-import { addRelease, imageOf, readReleases } from "../releases.js";
+import { addRelease, CONTRACT_INPUTS, imageOf, readReleases } from "../releases.js";
 
 /** How long git or buf may take. */
 const PROGRAM_TIMEOUT_MS = 60_000;
 const OUTPUT_MAX_BYTES = 16 * 1024 * 1024;
-
-/** What buf needs of a commit; whatever of it the commit has. */
-const INPUTS = ["buf.yaml", "proto", "third_party/proto"];
 
 /** What writes down what a release uses of its databases. */
 const SCHEMA_TOOL = "tools/release-schema.mjs";
@@ -99,7 +96,7 @@ async function buildImage(root: string, commit: string): Promise<Uint8Array> {
   try {
     const archive = join(folder, "tree.tar");
     const image = join(folder, "image.binpb");
-    const names = (await git(root, ["ls-tree", "--name-only", commit, "--", ...INPUTS])).split("\n");
+    const names = (await git(root, ["ls-tree", "--name-only", commit, "--", ...CONTRACT_INPUTS])).split("\n");
     if (!names.includes("proto")) throw new CommandError(`release cut: ${commit.slice(0, 12)} has no proto/.`);
     await git(root, ["archive", "--format=tar", "-o", archive, commit, "--", ...names]);
     await runProgram(bufOf(root), ["build", `${archive}#subdir=proto`, "--exclude-source-info", "-o", image], folder);

@@ -1,3 +1,4 @@
+import { UNKNOWN_VERSION } from "@cellway/rpc";
 import type { CommandContext } from "../context.js";
 import { CommandError, EXIT_FAILED, EXIT_OK, UsageError } from "../errors.js";
 import { askProcesses } from "../fleet-client.js";
@@ -9,9 +10,6 @@ import { findSourceRoot } from "../source-root.js";
 
 /** The first release whose processes report what they run. Of those before it nobody can see that none is left. */
 const FIRST_REPORTED = "0.2.0";
-
-/** What a process reports that was not told its release: it may be of any. */
-const UNKNOWN_VERSION = "unknown";
 
 /** Options of `cellway release retire`. */
 export interface ReleaseRetireOptions {
@@ -57,6 +55,7 @@ async function isUnused(version: string, options: ReleaseRetireOptions, ctx: Com
   let isAnswered = false;
   await withOperator(target, options, ctx, async ({ runtime }) => {
     const { answers, failures } = await askProcesses(runtime, target);
+    // A process that was not told its release may be of any.
     const processes = answers
       .flatMap(({ answer }) => answer)
       .filter((process) => process.version === version || process.version === UNKNOWN_VERSION)

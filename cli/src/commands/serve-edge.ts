@@ -4,7 +4,7 @@ import { createLogger, createMetrics } from "@cellway/telemetry";
 import type { CommandContext } from "../context.js";
 import { parseEdgeConfig } from "../edge-config.js";
 import { EXIT_OK } from "../errors.js";
-import { followLiveSetting } from "../live-setting.js";
+import { followSetting } from "../live-setting.js";
 import { parseKeyText } from "../serve-config.js";
 import type { EdgeKind } from "../silo-kinds.js";
 import { waitForStop } from "../stop-request.js";
@@ -24,10 +24,10 @@ export async function runServeEdge(_kind: EdgeKind, ctx: CommandContext): Promis
   for (const message of warnings) logger.warn(message);
   const stopping = waitForStop(ctx, logger, STOP_MAX_MS);
   const keys = createCellKeyRing(identity.name, parseKeyText(config.keys));
-  const follower = followLiveSetting(config.keys, {
+  const follower = followSetting(config.keys, {
+    setting: "CELLWAY_RPC_KEYS_FILE",
     apply: (text) => keys.replace(parseKeyText(config.keys, text)),
-    onApplied: () => logger.info({ file: config.keys.file }, "the keys were read again"),
-    onError: (error) => logger.error({ err: error }, "the keys cannot be read again; what held before still does"),
+    logger,
   });
   ctx.process.onSignal(["SIGHUP"], () => follower.reload());
   const network = createHttpNetwork(DEFAULT_LIMITS);

@@ -13,7 +13,7 @@ import { createLogger, createMetrics, type Logger } from "@cellway/telemetry";
 import type { CommandContext } from "../context.js";
 import { CONTRACTS } from "../contracts.js";
 import { EXIT_OK, UsageError } from "../errors.js";
-import { followLiveSetting, type LiveFollower } from "../live-setting.js";
+import { followSetting, type LiveFollower } from "../live-setting.js";
 import { createModules } from "../modules.js";
 import { parseKeyText, parseMethodList, parseServeConfig, type ServeConfig } from "../serve-config.js";
 import type { EdgeKind, SiloKind } from "../silo-kinds.js";
@@ -96,33 +96,29 @@ function followSettings(
   parts: { keys: KeyRing; methodSwitch: MethodSwitch; edgeFeedKeys: EdgeFeedKeys; logger: Logger },
 ): LiveFollower[] {
   const { keys, disabledMethods, edgeFeedKeys } = config;
-  const report = (file: string | undefined, setting: string) => ({
-    onApplied: () => parts.logger.info({ file, setting }, "a setting was read again"),
-    onError: (error: unknown) =>
-      parts.logger.error(
-        { file, setting, reason: (error as Error).message },
-        "a setting cannot be read again; what held before still does",
-      ),
-  });
+  const { logger } = parts;
   const followers = [
-    followLiveSetting(keys, {
+    followSetting(keys, {
+      setting: "CELLWAY_RPC_KEYS_FILE",
       apply: (text) => parts.keys.replace(parseKeyText(keys, text)),
-      ...report(keys.file, "CELLWAY_RPC_KEYS_FILE"),
+      logger,
     }),
   ];
   if (disabledMethods !== undefined) {
     followers.push(
-      followLiveSetting(disabledMethods, {
+      followSetting(disabledMethods, {
+        setting: "CELLWAY_RPC_DISABLED_METHODS_FILE",
         apply: (text) => parts.methodSwitch.replace(parseMethodList(text, disabledMethods.source, CONTRACTS)),
-        ...report(disabledMethods.file, "CELLWAY_RPC_DISABLED_METHODS_FILE"),
+        logger,
       }),
     );
   }
   if (edgeFeedKeys !== undefined) {
     followers.push(
-      followLiveSetting(edgeFeedKeys, {
+      followSetting(edgeFeedKeys, {
+        setting: "CELLWAY_EDGE_FEED_KEYS_FILE",
         apply: (text) => parts.edgeFeedKeys.replace(parseEdgeFeedKeys(text, edgeFeedKeys.source)),
-        ...report(edgeFeedKeys.file, "CELLWAY_EDGE_FEED_KEYS_FILE"),
+        logger,
       }),
     );
   }

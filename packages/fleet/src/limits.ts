@@ -1,5 +1,6 @@
 const SECOND_MS = 1_000;
-const DAY_MS = 86_400 * SECOND_MS;
+/** A day. */
+export const DAY_MS = 86_400 * SECOND_MS;
 
 /** How often a process says that it is there, up to a tenth less at random. */
 export const REPORT_INTERVAL_MS = 10 * SECOND_MS;
@@ -17,8 +18,8 @@ export const FLUSH_SOON_MS = SECOND_MS;
 export const GOODBYE_TIMEOUT_MS = 2 * SECOND_MS;
 /** How often what is old is deleted. */
 export const PRUNE_INTERVAL_MS = 600 * SECOND_MS;
-/** How long a use is remembered, so that nobody can be asked about more days than this. */
-const USE_DAYS_MAX = 90;
+/** How far back uses are remembered: the most days that a silo can be asked about. */
+export const USE_DAYS_MAX = 90;
 /** See {@link USE_DAYS_MAX}: a day more, so that no use is forgotten that is asked for. */
 export const USE_KEPT_MS = (USE_DAYS_MAX + 1) * DAY_MS;
 /** How long a process is remembered after its end. */

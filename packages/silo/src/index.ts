@@ -27,6 +27,8 @@ export {
   type Cell,
   formatTopology,
   isOrigin,
+  LABEL_PATTERN,
+  LABEL_RULE,
   type Locality,
   type LocalityCategory,
   parseTopology,

@@ -46,8 +46,11 @@ export interface Topology {
   readonly localities: ReadonlyMap<string, Locality>;
 }
 
-const LABEL_RULE = "must be a lower-case DNS label of 1 to 32 characters (a-z, 0-9, -) that begins with a letter";
-const label = z.string().regex(/^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/, LABEL_RULE);
+/** How cells, localities and routers are called. */
+export const LABEL_PATTERN = /^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
+/** What {@link LABEL_PATTERN} asks for, in words that follow "must be". */
+export const LABEL_RULE = "a lower-case DNS label of 1 to 32 characters (a-z, 0-9, -) that begins with a letter";
+const label = z.string().regex(LABEL_PATTERN, `must be ${LABEL_RULE}`);
 const address = z
   .string()
   .refine(isOrigin, "must be a lower-case http:// or https:// origin without a path, such as http://127.0.0.1:8001");
