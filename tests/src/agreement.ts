@@ -1,3 +1,5 @@
+import { setTimeout as delay } from "node:timers/promises";
+
 /** Runs SQL in the database of a silo. */
 export type SiloQuery = (silo: string, sql: string) => Promise<Record<string, unknown>[]>;
 
@@ -69,4 +71,19 @@ export async function findUnfinished(query: SiloQuery, cells: readonly string[])
     if (older?.["name"] != null) await count(cell, "cell.pending_directory_update");
   }
   return unfinished;
+}
+
+/** Resolves once `look` finds nothing left to wait for. While it fails, it is asked again. @throws what was left, after `timeoutMs` */
+export async function eventually(
+  what: string,
+  timeoutMs: number,
+  look: () => Promise<readonly string[]>,
+): Promise<void> {
+  const giveUpAt = performance.now() + timeoutMs;
+  for (;;) {
+    const left = await look().catch((error: unknown) => [String(error)]);
+    if (left.length === 0) return;
+    if (performance.now() > giveUpAt) throw new Error(`waited in vain until ${what}:\n${left.join("\n")}`);
+    await delay(100);
+  }
 }

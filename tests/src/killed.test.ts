@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import pg from "pg";
-import { compareDirectory, findUnfinished, type SiloQuery } from "./agreement.js";
+import { compareDirectory, eventually, findUnfinished, type SiloQuery } from "./agreement.js";
 import { createFleetOperator, type DevFleet, readFleetFile, startDev } from "./command-line.js";
 import { Load } from "./load.js";
 import { findPortBase, findPostgres, killHard } from "./processes.js";
@@ -38,16 +38,6 @@ const query: SiloQuery = async (silo, sql) => {
     await client.end().catch(() => undefined);
   }
 };
-
-async function eventually(what: string, timeoutMs: number, look: () => Promise<readonly string[]>): Promise<void> {
-  const giveUpAt = performance.now() + timeoutMs;
-  for (;;) {
-    const left = await look().catch((error: unknown) => [String(error)]);
-    if (left.length === 0) return;
-    if (performance.now() > giveUpAt) throw new Error(`waited in vain until ${what}:\n${left.join("\n")}`);
-    await delay(100);
-  }
-}
 
 /** Kills a silo's process, or one of PostgreSQL's, after which all of PostgreSQL has to recover; as soon as it is alive. */
 async function kill(victim: string): Promise<void> {

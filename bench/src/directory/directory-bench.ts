@@ -8,7 +8,8 @@ import { createControlSilo } from "@cellway/silo";
 import { createLogger, createMetrics } from "@cellway/telemetry";
 import pg from "pg";
 import type { BenchOptions } from "../options.js";
-import { median, quantile } from "../rpc/measure.js";
+import { percentile } from "../outbox/ledger.js";
+import { median } from "../rpc/measure.js";
 import { printTable } from "../table.js";
 import { type BenchControl, startBenchControl } from "./control.js";
 import { measureFanOut } from "./fan-out.js";
@@ -135,7 +136,7 @@ async function measureArrival({ locator }: RunningLocator, pool: pg.Pool, size: 
   }
   return {
     what: "from a commit to a locator",
-    figure: `p50 ${Math.round(median(times))} ms, p99 ${Math.round(quantile(times, 0.99))} ms, most ${Math.round(Math.max(...times))} ms`,
+    figure: `p50 ${Math.round(median(times))} ms, p99 ${Math.round(percentile(times, 0.99))} ms, most ${Math.round(Math.max(...times))} ms`,
     beside: `the commit itself: p50 ${median(commits).toFixed(1)} ms; control reads its log every 100 ms`,
   };
 }
@@ -166,7 +167,7 @@ async function measureLists(rpc: RpcRuntime, pool: pg.Pool, size: DirectorySize)
   const [list, query] = [1_000 * median(lists), 1_000 * median(queries)];
   return {
     what: `all organizations of a user of ${size.cellsOfUser} cells, pages of 200`,
-    figure: `p50 ${list.toFixed(1)} ms, p99 ${(1_000 * quantile(lists, 0.99)).toFixed(1)} ms`,
+    figure: `p50 ${list.toFixed(1)} ms, p99 ${(1_000 * percentile(lists, 0.99)).toFixed(1)} ms`,
     beside: `one query of all: p50 ${query.toFixed(1)} ms, ratio ${(list / query).toFixed(1)}`,
   };
 }

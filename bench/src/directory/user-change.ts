@@ -16,7 +16,8 @@ import {
 import { createCellSilo } from "@cellway/silo";
 import { createLogger, createMetrics } from "@cellway/telemetry";
 import { TEST_MASTER_KEY } from "@cellway/testing";
-import { median, quantile } from "../rpc/measure.js";
+import { percentile } from "../outbox/ledger.js";
+import { median } from "../rpc/measure.js";
 import { BUSY_USER_ID } from "./generate.js";
 
 /** Changes that are followed to all cells of the user. */
@@ -115,7 +116,7 @@ export async function measureUserChange(control: RpcRuntime, cells: ReceivingCel
   const [opening = 0, ...later] = lasts;
   return {
     what: `a change of a user to ${cells.addresses.size} cells, each a socket of its own`,
-    figure: `p50 ${median(later).toFixed(0)} ms, p99 ${quantile(later, 0.99).toFixed(0)} ms to the last; ${opening.toFixed(0)} ms while sessions are opened`,
+    figure: `p50 ${median(later).toFixed(0)} ms, p99 ${percentile(later, 0.99).toFixed(0)} ms to the last; ${opening.toFixed(0)} ms while sessions are opened`,
     beside: `UpdateUser itself: p50 ${median(answers).toFixed(1)} ms; to the first cell p50 ${median(firsts).toFixed(1)} ms`,
   };
 }

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { compareDirectory, findUnfinished } from "../agreement.js";
+import { compareDirectory, eventually, findUnfinished } from "../agreement.js";
 import { Load } from "../load.js";
-import { runScenario } from "../scenario.js";
+import { type ClientOf, runScenario } from "../scenario.js";
 import { CELLS, SILOS, type SkewFleet, startSkewFleet } from "./skew-fleet.js";
 import { buildPreviousRelease, buildVariant, removeTrees, THIS_TREE, type Tree } from "./trees.js";
 
@@ -32,6 +32,8 @@ const BROKEN = `--- a/proto/cellway/organization/v1/organization.proto
    }];
 `;
 
+const QUIET_TIMEOUT_MS = 45_000;
+
 let previous: Tree;
 let fleet: SkewFleet;
 let runs = 0;
@@ -46,6 +48,8 @@ afterAll(async () => {
   await removeTrees();
 }, 60_000);
 
+const clientOf: ClientOf = (service) => fleet.operator.runtime.client(service);
+
 /** Brings control to one tree and cells to another. */
 async function mix(control: Tree, cells: readonly [us1: Tree, us2: Tree, de1: Tree]): Promise<void> {
   await fleet.deploy(control, ["control"]);
@@ -54,23 +58,12 @@ async function mix(control: Tree, cells: readonly [us1: Tree, us2: Tree, de1: Tr
 
 async function scenario(): Promise<void> {
   runs += 1;
-  await runScenario((service) => fleet.operator.runtime.client(service), `skew${runs}`);
-}
-
-async function untilQuiet(): Promise<void> {
-  const giveUpAt = performance.now() + 45_000;
-  for (;;) {
-    const left = await findUnfinished(fleet.query, CELLS);
-    if (left.length === 0) return;
-    if (performance.now() > giveUpAt) throw new Error(`these still wait:\n${left.join("\n")}`);
-    await delay(100);
-  }
+  await runScenario(clientOf, `skew${runs}`);
 }
 
 /** Puts a load on the fleet while it is deployed anew, and holds the fleet to what it promises. */
 async function deployUnderLoad(tree: Tree): Promise<void> {
   runs += 1;
-  const clientOf: Load["parts"]["clientOf"] = (service) => fleet.operator.runtime.client(service);
   const load = new Load({ clientOf, query: fleet.query, cells: CELLS, tag: `skew${runs}` });
   await load.start();
   const endsAt = performance.now() + LOAD_MS;
@@ -79,7 +72,7 @@ async function deployUnderLoad(tree: Tree): Promise<void> {
   await load.stop();
   expect(load.failures).toEqual([]);
   expect(load.calls).toBeGreaterThan(LOAD_MS / 200);
-  await untilQuiet();
+  await eventually("nothing waits", QUIET_TIMEOUT_MS, () => findUnfinished(fleet.query, CELLS));
   const { compared, differences } = await compareDirectory(fleet.query, CELLS);
   expect(differences).toEqual([]);
   expect(Math.min(...Object.values(compared))).toBeGreaterThan(5);
