@@ -6,8 +6,7 @@ import {
   type FleetProcessSchema,
   type LostProcessesSchema,
 } from "@cellway/gen/cellway/fleet/v1/fleet";
-import { createRpcError, PAGE_SIZE_DEFAULT } from "@cellway/rpc";
-import { Code } from "@connectrpc/connect";
+import { createPageTokenError, formatKeyToken, PAGE_SIZE_DEFAULT, parseKeyToken } from "@cellway/rpc";
 import type { CallerRow, FleetStore, ProcessRow, SubjectRow } from "./store.js";
 
 /** What operators see of a silo's processes. Works in every process of the silo. */
@@ -36,7 +35,7 @@ export function createFleetOperator(store: FleetStore, flush: () => Promise<void
       return {
         subjects: subjects.map((row) => toSubject(row, callers)),
         lost: { count: lost.count, ...(lost.last_ms === null ? {} : { lastMs: lost.last_ms }) },
-        nextPageToken: last === undefined ? "" : formatToken([last.kind, last.subject]),
+        nextPageToken: last === undefined ? "" : formatKeyToken([last.kind, last.subject]),
       };
     },
   };
@@ -72,25 +71,10 @@ function toUser(row: CallerRow): MessageInitShape<typeof DeprecatedUserSchema> {
   };
 }
 
-function formatToken(key: readonly [kind: string, subject: string]): string {
-  return Buffer.from(JSON.stringify(key)).toString("base64url");
-}
-
 /** @throws INVALID_ARGUMENT / INVALID_FIELD. */
 function readToken(token: string): [kind: string, subject: string] {
   if (token === "") return ["", ""];
-  const [kind, subject] = parseList(Buffer.from(token, "base64url").toString("utf8"));
-  if (typeof kind === "string" && typeof subject === "string") return [kind, subject];
-  throw createRpcError(Code.InvalidArgument, "INVALID_FIELD", "page_token: is not one that this list gave out", {
-    metadata: { field: "page_token" },
-  });
-}
-
-function parseList(text: string): unknown[] {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) ? value : [];
-  } catch {
-    return [];
-  }
+  const [kind, subject] = parseKeyToken(token) ?? [];
+  if (kind === undefined || subject === undefined) throw createPageTokenError();
+  return [kind, subject];
 }

@@ -8,11 +8,11 @@ import {
   OutboxState,
   type OutboxStatusSchema,
 } from "@cellway/gen/cellway/outbox/v1/operator";
-import { createRpcError, PAGE_SIZE_DEFAULT } from "@cellway/rpc";
+import { createRpcError, formatKeyToken, PAGE_SIZE_DEFAULT } from "@cellway/rpc";
 import { Code } from "@connectrpc/connect";
 import type { Categories } from "./category.js";
 import type { DepthRow, ListedRow, OperatorStore, OwnerRow } from "./operator-store.js";
-import { formatToken, nameOfCategory, readSelection, readToken, toSelector } from "./selection.js";
+import { nameOfCategory, readSelection, readToken, toSelector } from "./selection.js";
 import type { OutboxSource } from "./source.js";
 
 /** Rows of each kind that a status counts. */
@@ -102,7 +102,7 @@ export async function listRows(
     const last = rows.length > pageSize ? rows[pageSize - 1] : undefined;
     return {
       rows: rows.slice(0, pageSize).map((row) => toRow(row, sources)),
-      nextPageToken: last === undefined ? "" : formatToken(keyOf(last)),
+      nextPageToken: last === undefined ? "" : formatKeyToken(keyOf(last)),
     };
   };
   switch (query.listing) {

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { OutboxScope } from "@cellway/gen/cellway/contract/v1/options";
 import type { OutboxSelector, OutboxSelectorSchema } from "@cellway/gen/cellway/outbox/v1/operator";
-import { createRpcError } from "@cellway/rpc";
+import { createPageTokenError, createRpcError, parseKeyToken } from "@cellway/rpc";
 import { ALIASES, type Alias, currentNameOf } from "@cellway/silo";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { Categories } from "./category.js";
@@ -65,37 +65,22 @@ export function toSelector(pause: Pause): MessageInitShape<typeof OutboxSelector
   };
 }
 
-/** A page token made of the key of the last row. */
-export function formatToken(key: readonly (string | number)[]): string {
-  return Buffer.from(JSON.stringify(key.map(String))).toString("base64url");
-}
-
 /**
- * Reads what {@link formatToken} made; undefined on the first page. Parts are whole numbers, but for the names of
+ * Reads what `formatKeyToken` made; undefined on the first page. Parts are whole numbers, but for the names of
  * silos: those at `names`.
  *
  * @throws INVALID_ARGUMENT / INVALID_FIELD.
  */
 export function readToken(token: string, length: number, names: readonly number[] = []): string[] | undefined {
   if (token === "") return undefined;
-  const parts = parseToken(token);
-  const isGood = (part: unknown, index: number) =>
-    typeof part === "string" && (names.includes(index) ? part.length <= 64 : isId(part));
-  if (parts?.length === length && parts.every(isGood)) return parts as string[];
-  throw createFieldError("page_token", "is not one that this list gave out");
+  const parts = parseKeyToken(token);
+  const isGood = (part: string, index: number) => (names.includes(index) ? part.length <= 64 : isId(part));
+  if (parts?.length === length && parts.every(isGood)) return [...parts];
+  throw createPageTokenError();
 }
 
 function isId(text: string): boolean {
   return /^-?\d{1,19}$/.test(text) && BigInt(text) >= -(2n ** 63n) && BigInt(text) < 2n ** 63n;
-}
-
-function parseToken(token: string): unknown[] | undefined {
-  try {
-    const parts: unknown = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
-    return Array.isArray(parts) ? parts : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function createFieldError(field: string, why: string): ConnectError {

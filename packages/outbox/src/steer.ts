@@ -1,8 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { OutboxRetryReportSchema, OutboxSelector } from "@cellway/gen/cellway/outbox/v1/operator";
+import { formatKeyToken } from "@cellway/rpc";
 import type { Categories } from "./category.js";
 import type { OperatorStore } from "./operator-store.js";
-import { formatToken, readSelection, readToken } from "./selection.js";
+import { readSelection, readToken } from "./selection.js";
 import type { OutboxSource } from "./source.js";
 
 /** Messages that one call puts back, give or take a batch. */
@@ -33,7 +34,7 @@ export async function retry(
     for (const shard of shards) {
       let isShardDone = false;
       while (!isShardDone) {
-        if (report.retried >= RETRIED_MAX) return { report, nextPageToken: formatToken(after ?? BEFORE_ALL) };
+        if (report.retried >= RETRIED_MAX) return { report, nextPageToken: formatKeyToken(after ?? BEFORE_ALL) };
         const done = await store.retryShard(shard, selection, BATCH_MAX);
         report.retried += done.retried;
         report.superseded += done.superseded;

@@ -1,10 +1,9 @@
 import { setMaxListeners } from "node:events";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
 import { createGoneError } from "./client/race-end.js";
 import { currentCall, joinSignals } from "./context.js";
-import { createRpcError } from "./errors.js";
 import { createCellDeadlineError, settleWithin } from "./fan-out-deadline.js";
-import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from "./paging.js";
+import { createPageTokenError, formatKeyToken, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, parseKeyToken } from "./paging.js";
 
 /** How long one cell may take when the caller does not say. */
 const CELL_TIMEOUT_MS = 2_000;
@@ -215,7 +214,7 @@ class FanOutRound<T> {
     const items: FanOutItem<T>[] = [];
     const failures: FanOutFailure[] = [];
     const endAt = (cell: string, pageToken: string) => {
-      return { items, failures, nextPageToken: formatToken({ cell, pageToken }) };
+      return { items, failures, nextPageToken: formatKeyToken([cell, pageToken]) };
     };
     for (const [index, cell] of this.names.entries()) {
       const answer = this.answers[index];
@@ -252,22 +251,10 @@ class FanOutRound<T> {
   }
 }
 
-function formatToken({ cell, pageToken }: Position): string {
-  return Buffer.from(JSON.stringify([cell, pageToken])).toString("base64url");
-}
-
 /** @throws INVALID_ARGUMENT / INVALID_FIELD. */
 function readToken(token: string): Position {
   if (token === "") return { cell: "", pageToken: "" };
-  let parts: unknown;
-  try {
-    parts = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
-  } catch {
-    parts = undefined;
-  }
-  const [cell, pageToken] = Array.isArray(parts) ? parts : [];
-  if (typeof cell === "string" && typeof pageToken === "string") return { cell, pageToken };
-  throw createRpcError(Code.InvalidArgument, "INVALID_FIELD", "page_token: is not one that this list gave out", {
-    metadata: { field: "page_token" },
-  });
+  const [cell, pageToken] = parseKeyToken(token) ?? [];
+  if (cell === undefined || pageToken === undefined) throw createPageTokenError();
+  return { cell, pageToken };
 }

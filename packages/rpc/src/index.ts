@@ -36,7 +36,16 @@ export { UNKNOWN_VERSION } from "./headers.js";
 export { createHttpNetwork } from "./network/http-network.js";
 export { type CapturedRequest, createMemoryNetwork, type MemoryNetwork } from "./network/memory-network.js";
 export type { Network, NetworkListener } from "./network/network.js";
-export { cutPage, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, type PageRequest, readPage } from "./paging.js";
+export {
+  createPageTokenError,
+  cutPage,
+  formatKeyToken,
+  PAGE_SIZE_DEFAULT,
+  PAGE_SIZE_MAX,
+  type PageRequest,
+  parseKeyToken,
+  readPage,
+} from "./paging.js";
 export type { CellResolver, Destination } from "./resolver.js";
 export { createRpcRuntime, type RpcRuntime, type RpcRuntimeOptions } from "./runtime.js";
 export { SILO_HEADER } from "./server/interceptors.js";

@@ -1,4 +1,4 @@
-import { Code } from "@connectrpc/connect";
+import { Code, type ConnectError } from "@connectrpc/connect";
 import { createRpcError } from "./errors.js";
 
 /** Rows on a page when the caller does not say. */
@@ -27,11 +27,33 @@ export function readPage(request: { readonly pageSize: number; readonly pageToke
   if (request.pageToken === "") return { limit, afterId: "0" };
   const afterId = Buffer.from(request.pageToken, "base64url").toString("utf8");
   if (!/^\d{1,19}$/.test(afterId) || BigInt(afterId) > ID_MAX) {
-    throw createRpcError(Code.InvalidArgument, "INVALID_FIELD", "page_token: is not one that this list gave out", {
-      metadata: { field: "page_token" },
-    });
+    throw createPageTokenError();
   }
   return { limit, afterId };
+}
+
+/** INVALID_ARGUMENT / INVALID_FIELD for a token that a list did not give out. */
+export function createPageTokenError(): ConnectError {
+  return createRpcError(Code.InvalidArgument, "INVALID_FIELD", "page_token: is not one that this list gave out", {
+    metadata: { field: "page_token" },
+  });
+}
+
+/** A page token made of a key that has several parts, for lists that are not ordered by an id. */
+export function formatKeyToken(key: readonly (string | number)[]): string {
+  return Buffer.from(JSON.stringify(key.map(String))).toString("base64url");
+}
+
+/** The parts of a key that {@link formatKeyToken} wrote; undefined for anything else. Which parts are good is the list's matter. */
+export function parseKeyToken(token: string): readonly string[] | undefined {
+  let parts: unknown;
+  try {
+    parts = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
+  } catch {
+    return undefined;
+  }
+  const isKey = Array.isArray(parts) && parts.every((part) => typeof part === "string");
+  return isKey ? (parts as string[]) : undefined;
 }
 
 /** Cuts `limit + 1` fetched rows down to the page, with the token of the next one; empty on the last page. */
