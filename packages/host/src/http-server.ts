@@ -1,10 +1,13 @@
 import {
+  createMetricsPage,
   type Gate,
   type HttpServer,
-  type MountedInternalRoute,
-  type MountedRoute,
+  type InternalRoute,
+  type Mounted,
   type OperatorPage,
+  type PublicRoute,
   startHttpServer,
+  toJsonAnswer,
 } from "@cellway/http";
 import type { Silo } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
@@ -26,8 +29,8 @@ export function startSiloHttpServer(options: {
   readiness: Readiness;
   /** What runs here, for `/healthz`. */
   build: Build;
-  routes: readonly MountedRoute<ServiceContext>[];
-  internalRoutes?: readonly MountedInternalRoute<ServiceContext>[];
+  routes: readonly Mounted<PublicRoute<ServiceContext>, ServiceContext>[];
+  internalRoutes?: readonly Mounted<InternalRoute<ServiceContext>, ServiceContext>[];
   gate: Gate;
   logger: Logger;
   metrics: Metrics;
@@ -38,25 +41,14 @@ export function startSiloHttpServer(options: {
 
 function createPages({ silo, readiness, build, metrics }: Parameters<typeof startSiloHttpServer>[0]): OperatorPage[] {
   return [
-    { path: "/healthz", answer: async () => toJson(200, { status: "alive", silo: silo.name, ...build }) },
+    { path: "/healthz", answer: async () => toJsonAnswer(200, { status: "alive", silo: silo.name, ...build }) },
     {
       path: "/readyz",
       async answer() {
         const report = await readiness.check();
-        return toJson(report.ready ? 200 : 503, { silo: silo.name, ...report });
+        return toJsonAnswer(report.ready ? 200 : 503, { silo: silo.name, ...report });
       },
     },
-    {
-      path: "/metrics",
-      answer: async () => ({
-        status: 200,
-        contentType: "text/plain; version=0.0.4; charset=utf-8",
-        text: await metrics.expose(),
-      }),
-    },
+    createMetricsPage(metrics),
   ];
-}
-
-function toJson(status: number, body: unknown) {
-  return { status, contentType: "application/json; charset=utf-8", text: `${JSON.stringify(body)}\n` };
 }

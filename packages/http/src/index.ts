@@ -1,5 +1,13 @@
 export * from "./api/index.js";
-export { type Problem, sendProblem } from "./problem.js";
+export {
+  createMetricsPage,
+  type HttpServer,
+  type OperatorPage,
+  type PageAnswer,
+  startPageServer,
+  toJsonAnswer,
+} from "./pages.js";
+export { PROBLEM_TYPE, type Problem, sendProblem } from "./problem.js";
 export { type EdgeHandlers, type EdgeServer, type EdgeServerLimits, startEdgeServer } from "./proxy/edge-server.js";
 export { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./proxy/limits.js";
 export {

@@ -1,5 +1,8 @@
 import type { ServerResponse } from "node:http";
 
+/** The media type of problems, RFC 9457. */
+export const PROBLEM_TYPE = "application/problem+json";
+
 /** Why a request was not served, as `application/problem+json` (RFC 9457). */
 export interface Problem {
   readonly status: number;
@@ -21,7 +24,7 @@ export function sendProblem(res: ServerResponse, problem: Problem): void {
   const body = Buffer.from(`${JSON.stringify({ type: "about:blank", title, status, code, detail, ...extensions })}\n`);
   res.writeHead(status, {
     ...headers,
-    "content-type": "application/problem+json",
+    "content-type": PROBLEM_TYPE,
     "content-length": body.byteLength,
     "cache-control": "no-store",
   });

@@ -1,5 +1,11 @@
 export type { RpcCaller } from "./client/callers.js";
-export { type Circuit, type CircuitLimits, type CircuitState, createCircuit } from "./client/circuit.js";
+export {
+  CIRCUIT_STATE_VALUES,
+  type Circuit,
+  type CircuitLimits,
+  type CircuitState,
+  createCircuit,
+} from "./client/circuit.js";
 export {
   type CallContext,
   currentCall,
@@ -34,6 +40,7 @@ export {
 export { readUpdateMask } from "./field-mask.js";
 export { UNKNOWN_VERSION } from "./headers.js";
 export { createHttpNetwork } from "./network/http-network.js";
+export { listenAt, toListenOptions } from "./network/listen.js";
 export { type CapturedRequest, createMemoryNetwork, type MemoryNetwork } from "./network/memory-network.js";
 export type { Network, NetworkListener } from "./network/network.js";
 export {

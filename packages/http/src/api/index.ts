@@ -1,7 +1,7 @@
 export { DEFAULT_ROUTE_LIMITS, type Gate, type RouteLimits } from "./gate.js";
 export { createOpenApiDocument } from "./openapi.js";
 export { pageQuery, toPageRequest } from "./paging.js";
-export { createNotFoundProblem, PROBLEM_TYPE, ProblemError, toProblem } from "./problem-error.js";
+export { createNotFoundProblem, ProblemError, toProblem } from "./problem-error.js";
 export {
   defineRoute,
   type InternalRoute,
@@ -17,11 +17,4 @@ export {
   type RouteOrganization,
   type RouteSpec,
 } from "./route.js";
-export {
-  type HttpServer,
-  type HttpServerOptions,
-  type MountedInternalRoute,
-  type MountedRoute,
-  type OperatorPage,
-  startHttpServer,
-} from "./server.js";
+export { type HttpServerOptions, type Mounted, startHttpServer } from "./server.js";

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type FieldProblem, PROBLEM_TYPE, type ProblemBody } from "./problem-error.js";
+import { PROBLEM_TYPE } from "../problem.js";
+import type { FieldProblem, ProblemBody } from "./problem-error.js";
 import { ORGANIZATION_PARAMETER, type PublicRoute } from "./route.js";
 
 type Json = Readonly<Record<string, unknown>>;

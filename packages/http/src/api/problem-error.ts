@@ -2,9 +2,6 @@ import { STATUS_CODES } from "node:http";
 import { errorMetadataOf, reasonOf } from "@cellway/rpc";
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** The media type of errors, RFC 9457. */
-export const PROBLEM_TYPE = "application/problem+json";
-
 /** The most fields that a problem names. */
 const FIELDS_MAX = 20;
 

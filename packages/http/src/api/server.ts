@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { Duplex } from "node:stream";
+import { toListenOptions } from "@cellway/rpc";
 import { isLocalTo, type LocalMode, type Silo, withSiloContext } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import type { HttpServer, OperatorPage } from "../pages.js";
+import { PROBLEM_TYPE } from "../problem.js";
 import { DEFAULT_ROUTE_LIMITS, type Gate, type RouteLimits } from "./gate.js";
 import { createOpenApiDocument } from "./openapi.js";
-import { createNotFoundProblem, PROBLEM_TYPE, ProblemError, toProblem } from "./problem-error.js";
+import { createNotFoundProblem, ProblemError, toProblem } from "./problem-error.js";
 import { createRateLimiter } from "./rate-limit.js";
 import type { InternalRoute, PublicRoute } from "./route.js";
 import { type RouteParts, serveRoute } from "./serve-route.js";
@@ -21,30 +24,9 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const OPENAPI_PATH = "/api/0/openapi.json";
 
 /** A route with the context of its service; no context when it belongs to the other side. */
-export interface MountedRoute<C> {
-  readonly route: PublicRoute<C>;
+export interface Mounted<Route, C> {
+  readonly route: Route;
   readonly context: C | undefined;
-}
-
-/** An {@link InternalRoute} with the context of its service; no context when it belongs to the other side. */
-export interface MountedInternalRoute<C> {
-  readonly route: InternalRoute<C>;
-  readonly context: C | undefined;
-}
-
-/** What operators and their tools ask for: no authentication, no limit, no problem+json. */
-export interface OperatorPage {
-  /** An exact path: `/healthz`. */
-  readonly path: string;
-  readonly answer: () => Promise<{ readonly status: number; readonly contentType: string; readonly text: string }>;
-}
-
-/** An HTTP listener. */
-export interface HttpServer {
-  /** `http://127.0.0.1:8000`. */
-  readonly address: string;
-  /** Stops listening and ends all connections. */
-  close(): Promise<void>;
 }
 
 /** What a server is told. */
@@ -55,9 +37,9 @@ export interface HttpServerOptions<C> {
   /** The release, for the OpenAPI document. */
   readonly version: string;
   /** Of both sides: a request for one of the other side is told apart from nonsense. */
-  readonly routes: readonly MountedRoute<C>[];
+  readonly routes: readonly Mounted<PublicRoute<C>, C>[];
   /** Default none. */
-  readonly internalRoutes?: readonly MountedInternalRoute<C>[];
+  readonly internalRoutes?: readonly Mounted<InternalRoute<C>, C>[];
   readonly pages: readonly OperatorPage[];
   readonly gate: Gate;
   /** Default {@link DEFAULT_ROUTE_LIMITS}. */
@@ -81,7 +63,7 @@ export async function startHttpServer<C>(options: HttpServerOptions<C>): Promise
   addRoutes(app, options, parts);
   addInternalRoutes(app, options);
   const url = new URL(options.address);
-  await app.listen({ port: Number(url.port || 80), host: url.hostname.replace(/^\[|\]$/g, "") });
+  await app.listen(toListenOptions(options.address));
   const bound = app.server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : url.port;
   return { address: `http://${url.hostname}:${port}`, close: () => app.close() };
@@ -134,13 +116,17 @@ function addPages<C>(app: FastifyInstance, { pages, routes, version }: HttpServe
       return reply.code(status).type(contentType).send(text);
     });
   }
-  const document = JSON.stringify(
-    createOpenApiDocument(
-      routes.map(({ route }) => route),
-      version,
-    ),
-  );
-  app.get(OPENAPI_PATH, async (_request, reply) => reply.type("application/json; charset=utf-8").send(document));
+  // Made when somebody asks for it: few do, and every silo would make it at its start.
+  let document: string | undefined;
+  app.get(OPENAPI_PATH, async (_request, reply) => {
+    document ??= JSON.stringify(
+      createOpenApiDocument(
+        routes.map(({ route }) => route),
+        version,
+      ),
+    );
+    return reply.type("application/json; charset=utf-8").send(document);
+  });
 }
 
 function addRoutes<C>(app: FastifyInstance, options: HttpServerOptions<C>, parts: RouteParts): void {
@@ -185,7 +171,7 @@ function addInternalRoutes<C>(app: FastifyInstance, options: HttpServerOptions<C
 
 /** @throws 404, logged, for what belongs to the other side. */
 function contextOrThrow<C>(
-  { route, context }: { route: { path: string; localMode: LocalMode }; context: C | undefined },
+  { route, context }: Mounted<{ readonly path: string; readonly localMode: LocalMode }, C>,
   { silo, logger }: HttpServerOptions<C>,
 ): C {
   if (context !== undefined && isLocalTo(silo, route.localMode)) return context;

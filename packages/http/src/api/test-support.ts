@@ -1,10 +1,11 @@
 import { createCellSilo, type Silo } from "@cellway/silo";
 import { createLogger, createMetrics, type Metrics } from "@cellway/telemetry";
 import { z } from "zod";
+import type { HttpServer } from "../pages.js";
 import type { Gate, RouteLimits } from "./gate.js";
 import { pageQuery } from "./paging.js";
 import { defineRoute, type PublicRoute } from "./route.js";
-import { type HttpServer, startHttpServer } from "./server.js";
+import { startHttpServer } from "./server.js";
 
 /** Nothing: the routes of these tests need no context. */
 export type NoContext = Readonly<Record<string, never>>;

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, type Socket, Server as TcpServer } from "node:net";
+import { type Socket, Server as TcpServer } from "node:net";
+import { listenAt } from "@cellway/rpc";
 import type { UpgradeRequest } from "./proxy-upgrade.js";
 
 /** How strangers are treated. */
@@ -70,11 +71,10 @@ export async function startEdgeServer(
     socket.on("error", () => socket.destroy());
     handlers.onUpgrade({ req, socket: socket as Socket, head });
   });
-  const { hostname, port } = new URL(address);
-  await listen(server, { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80) });
+  const bound = await listenAt(server, address);
   let closing: Promise<void> | undefined;
   return {
-    address: `http://${hostname}:${(server.address() as AddressInfo).port}`,
+    address: bound,
     close({ graceMs = 10_000 } = {}) {
       isClosing = true;
       closing ??= closeServer(server, upgraded, graceMs);
@@ -112,14 +112,4 @@ async function closeServer(server: Server, upgraded: ReadonlySet<Socket>, graceM
   clearTimeout(timer);
   // Ends its watch over slow senders.
   server.close();
-}
-
-function listen(server: Server, options: { host: string; port: number }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(options, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
 }

@@ -6,6 +6,9 @@ export type Verdict = "success" | "failure" | "neutral";
 /** `open`: calls fail at once. `half_open`: one probe is under way, and all other calls fail at once. */
 export type CircuitState = "closed" | "half_open" | "open";
 
+/** What stands for a state in metrics. */
+export const CIRCUIT_STATE_VALUES: Readonly<Record<CircuitState, number>> = { closed: 0, half_open: 1, open: 2 };
+
 /** When a circuit opens, and for how long. */
 export type CircuitLimits = Pick<
   RpcLimits,

@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { createRpcError, isUnsent, markUnsent, reasonOf } from "../errors.js";
 import { isDisabledError } from "../server/interceptors.js";
 import type { RpcLimits } from "../settings.js";
-import { type CircuitState, createCircuit, type Verdict } from "./circuit.js";
+import { CIRCUIT_STATE_VALUES, type CircuitState, createCircuit, type Verdict } from "./circuit.js";
 import { createRetryBudget, type RetryBudget } from "./retry-budget.js";
 
 /**
@@ -42,12 +42,10 @@ function judge(error: unknown, givenMs: number): Verdict {
   return isUnsent(error) ? "neutral" : "success";
 }
 
-const STATE_VALUES: Readonly<Record<CircuitState, number>> = { closed: 0, half_open: 1, open: 2 };
-
 /** Creates the state for calls to `silo`. */
 export function createPeer(silo: string, limits: RpcLimits, metrics: Metrics): Peer {
   const report = (state: CircuitState) =>
-    metrics.set("cellway_rpc_client_circuit_state", { destination: silo }, STATE_VALUES[state]);
+    metrics.set("cellway_rpc_client_circuit_state", { destination: silo }, CIRCUIT_STATE_VALUES[state]);
   const circuit = createCircuit(limits, report);
   report(circuit.state);
   let inFlight = 0;

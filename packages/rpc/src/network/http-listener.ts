@@ -1,10 +1,11 @@
 import type { ServerHttp2Session } from "node:http2";
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
+import { createServer as createTcpServer, type Server, type Socket } from "node:net";
 import type { UniversalHandlerFn } from "@connectrpc/connect/protocol";
 import type { RpcLimits } from "../settings.js";
 import { DeadlineWheel } from "./deadline-wheel.js";
 import { createHttp1Server, type Http1Server } from "./http1-server.js";
 import { createHttp2Server } from "./http2-server.js";
+import { listenAt } from "./listen.js";
 import type { NetworkListener } from "./network.js";
 
 const ERROR_CODE_NO_ERROR = 0;
@@ -52,17 +53,16 @@ export async function listenHttp(
       });
     },
   );
-  const url = new URL(address);
+  let bound: string;
   try {
-    await listenTcp(server, Number(url.port || 80), url.hostname.replace(/^\[|\]$/g, ""));
+    bound = await listenAt(server, address);
   } catch (error) {
     http1.close();
     throw error;
   }
-  const { port } = server.address() as AddressInfo;
   let closing: Promise<void> | undefined;
   return {
-    address: `${url.protocol}//${url.hostname}:${port}`,
+    address: bound,
     close(options) {
       closing ??= closeListener(
         { server, http1, sessions: http2.sessions, sockets, undecided },
@@ -80,18 +80,6 @@ interface ListenerParts {
   readonly sockets: ReadonlySet<Socket>;
   /** Connections that have not said which protocol they speak. */
   readonly undecided: ReadonlySet<Socket>;
-}
-
-function listenTcp(server: Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ port, host }, () => {
-      server.off("error", reject);
-      // A connection that cannot be accepted, for want of file descriptors, is the caller's failure and not ours.
-      server.on("error", () => {});
-      resolve();
-    });
-  });
 }
 
 function sniff(socket: Socket, timeoutMs: number, hand: (isHttp2: boolean) => void): void {

@@ -1,8 +1,7 @@
 import { type ProxyLimits, Upstream } from "@cellway/http";
 import type { RoutedCell } from "@cellway/locator";
+import { CIRCUIT_STATE_VALUES } from "@cellway/rpc";
 import type { Metrics } from "@cellway/telemetry";
-
-const CIRCUIT_STATES = { closed: 0, half_open: 1, open: 2 } as const;
 
 /** The cells that requests were sent to, each with limits of its own. */
 export class Upstreams {
@@ -20,7 +19,7 @@ export class Upstreams {
     void known?.retire();
     const { metrics } = this;
     const upstream = new Upstream(name, httpAddress, this.limits, {
-      onCircuit: (state) => metrics.set("cellway_edge_circuit_state", { cell: name }, CIRCUIT_STATES[state]),
+      onCircuit: (state) => metrics.set("cellway_edge_circuit_state", { cell: name }, CIRCUIT_STATE_VALUES[state]),
       onInFlight: (count) => metrics.set("cellway_edge_in_flight", { cell: name }, count),
     });
     this.byCell.set(name, upstream);
