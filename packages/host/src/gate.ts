@@ -4,7 +4,13 @@ import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organi
 import { InviteStatus, MemberRole, OrganizationStatus } from "@cellway/gen/cellway/organization/v1/types";
 import { ReplicaService } from "@cellway/gen/cellway/replica/v1/replica";
 import { UserService } from "@cellway/gen/cellway/user/v1/user";
-import type { Gate, MemberRoleName, Principal, RouteOrganization } from "@cellway/http";
+import {
+  type Gate,
+  type MemberRoleName,
+  type Principal,
+  parseOrganizationKey,
+  type RouteOrganization,
+} from "@cellway/http";
 import { detachFromCall, type RpcCaller } from "@cellway/rpc";
 import { isLocalTo, type Silo } from "@cellway/silo";
 import type { Logger } from "@cellway/telemetry";
@@ -18,8 +24,6 @@ const UNKNOWN_TOKEN_MS = 5_000;
 const ADDRESS_QUIET_MS = 60_000;
 /** The most tokens, and addresses, that are remembered. */
 const REMEMBERED_MAX = 10_000;
-/** The greatest 64-bit id. */
-const ID_MAX = 2n ** 63n - 1n;
 
 /** What the gate of a silo asks. */
 interface GateParts {
@@ -91,10 +95,10 @@ async function findOwnOrganization(
   userId: string,
 ): Promise<RouteOrganization | undefined> {
   const client = rpc.client(OrganizationService);
-  let organizationId = readId(idOrSlug);
-  if (organizationId === undefined && isSlug(idOrSlug)) {
-    organizationId = (await client.getOrganizationBySlug({ slug: idOrSlug, userId })).organization?.id;
-  }
+  const key = parseOrganizationKey(idOrSlug);
+  if (key === undefined) return undefined;
+  const organizationId =
+    key.kind === "id" ? key.value : (await client.getOrganizationBySlug({ slug: key.value, userId })).organization?.id;
   if (organizationId === undefined) return undefined;
   const { organization, membership } = await client.getOrganization({ organizationId, userId });
   if (organization?.status !== OrganizationStatus.ACTIVE) return undefined;
@@ -104,24 +108,12 @@ async function findOwnOrganization(
 
 async function findAnyOrganization({ rpc }: GateParts, idOrSlug: string): Promise<RouteOrganization | undefined> {
   const client = rpc.client(OrganizationService);
-  const organizationId = readId(idOrSlug);
+  const key = parseOrganizationKey(idOrSlug);
+  if (key === undefined) return undefined;
   const { organization } =
-    organizationId !== undefined
-      ? await client.getOrganization({ organizationId })
-      : isSlug(idOrSlug)
-        ? await client.getOrganizationBySlug({ slug: idOrSlug })
-        : { organization: undefined };
+    key.kind === "id"
+      ? await client.getOrganization({ organizationId: key.value })
+      : await client.getOrganizationBySlug({ slug: key.value });
   if (organization?.status !== OrganizationStatus.ACTIVE) return undefined;
   return { id: organization.id, slug: organization.slug, role: undefined };
-}
-
-/** An id: digits only, from 1 to the greatest there is. */
-function readId(text: string): string | undefined {
-  if (!/^[0-9]{1,19}$/.test(text)) return undefined;
-  const id = BigInt(text);
-  return id > 0n && id <= ID_MAX ? id.toString() : undefined;
-}
-
-function isSlug(text: string): boolean {
-  return text.length <= 50 && /^(?:[a-z0-9]+-)*[a-z0-9]+$/.test(text) && !/^[0-9]+$/.test(text);
 }

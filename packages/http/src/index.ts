@@ -1,4 +1,5 @@
 export * from "./api/index.js";
+export { type OrganizationKey, parseOrganizationKey } from "./organization-key.js";
 export {
   createMetricsPage,
   type HttpServer,

@@ -17,4 +17,5 @@ export {
   type RouteOrganization,
   type RouteSpec,
 } from "./route.js";
+export { idParameter, slugSchema, userIdOf } from "./schemas.js";
 export { type HttpServerOptions, type Mounted, startHttpServer } from "./server.js";

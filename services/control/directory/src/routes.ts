@@ -7,11 +7,12 @@ import {
   defineRoute,
   MEMBER_ROLES,
   type MemberRoleName,
-  type Principal,
   ProblemError,
   type PublicRoute,
   pageQuery,
+  slugSchema,
   toPageRequest,
+  userIdOf,
 } from "@cellway/http";
 import { z } from "zod";
 
@@ -53,7 +54,7 @@ const listOrganizations: PublicRoute<ServiceContext> = defineRoute({
   ),
   async handle({ context, principal, query }) {
     const client = context.rpc.client(DirectoryService);
-    const page = await client.listUserOrganizations({ userId: idOf(principal), ...toPageRequest(query) });
+    const page = await client.listUserOrganizations({ userId: userIdOf(principal), ...toPageRequest(query) });
     const body = page.organizations.flatMap(({ organization, role }) => {
       if (organization === undefined) return [];
       const { organizationId: id, slug, name, status, locality } = organization;
@@ -74,19 +75,14 @@ const createOrganization: PublicRoute<ServiceContext> = defineRoute({
   takesIdempotencyKey: true,
   params: none,
   body: z.strictObject({
-    slug: z
-      .string()
-      .min(1)
-      .max(50)
-      .regex(/^(?:[a-z0-9]+-)*[a-z0-9]+$/, "must be lower-case letters, digits and single dashes")
-      .regex(/[a-z-]/, "must not be digits only: that is an id"),
+    slug: slugSchema,
     name: z.string().min(1).max(100),
     locality: z.string().min(1).max(32),
   }),
   response: z.object({ id: z.string(), slug: z.string(), locality: z.string() }),
   status: 201,
   async handle({ context, principal, body, idempotencyKey }) {
-    const userId = idOf(principal);
+    const userId = userIdOf(principal);
     const localities = await listOpenLocalities(context);
     if (!localities.some(({ name }) => name === body.locality)) {
       const detail = `must be one of: ${localities.map(({ name }) => name).join(", ")}`;
@@ -124,9 +120,4 @@ function toRequestId(userId: string, idempotencyKey: string | undefined): string
   return createHash("sha256")
     .update(JSON.stringify([userId, idempotencyKey]))
     .digest("base64url");
-}
-
-function idOf(principal: Principal | undefined): string {
-  if (principal === undefined) throw new Error("A route of the directory was not guarded.");
-  return principal.userId;
 }

@@ -4,11 +4,11 @@ import type { ServiceContext } from "@cellway/host";
 import {
   createNotFoundProblem,
   defineRoute,
-  type Principal,
   ProblemError,
   type PublicRoute,
   pageQuery,
   toPageRequest,
+  userIdOf,
 } from "@cellway/http";
 import { z } from "zod";
 
@@ -43,7 +43,7 @@ const getOwnUser: PublicRoute<ServiceContext> = defineRoute({
   params: none,
   response: userSchema,
   async handle({ context, principal }) {
-    const { user } = await context.rpc.client(UserService).getUser({ userId: idOf(principal) });
+    const { user } = await context.rpc.client(UserService).getUser({ userId: userIdOf(principal) });
     if (user === undefined) throw createNotFoundProblem();
     const { id, username, displayName, avatarUrl, emails, createdAt } = user;
     return {
@@ -75,7 +75,7 @@ const listApiTokens: PublicRoute<ServiceContext> = defineRoute({
   response: z.array(tokenSchema),
   async handle({ context, principal, query }) {
     const client = context.rpc.client(UserService);
-    const page = await client.listApiTokens({ userId: idOf(principal), ...toPageRequest(query) });
+    const page = await client.listApiTokens({ userId: userIdOf(principal), ...toPageRequest(query) });
     return { body: page.apiTokens.map(showToken), nextCursor: page.nextPageToken };
   },
 });
@@ -108,7 +108,7 @@ const createApiToken: PublicRoute<ServiceContext> = defineRoute({
       throw new ProblemError(403, "SCOPE_MISSING", `The token itself does not have: ${missing.join(", ")}.`);
     }
     const { apiToken, token } = await context.rpc.client(UserService).createApiToken({
-      userId: idOf(principal),
+      userId: userIdOf(principal),
       name: body.name,
       scopes: [...new Set(body.scopes)],
       ...(body.expires_at === undefined ? {} : { expiresAt: timestampFromDate(new Date(body.expires_at)) }),
@@ -128,7 +128,7 @@ const revokeApiToken: PublicRoute<ServiceContext> = defineRoute({
   params: z.strictObject({ token_id: z.string().regex(/^[1-9][0-9]{0,17}$/, "must be an id: digits only") }),
   response: none,
   async handle({ context, principal, params }) {
-    await context.rpc.client(UserService).revokeApiToken({ userId: idOf(principal), tokenId: params.token_id });
+    await context.rpc.client(UserService).revokeApiToken({ userId: userIdOf(principal), tokenId: params.token_id });
     return { body: {} };
   },
 });
@@ -156,9 +156,4 @@ function showToken(token: ApiToken): z.input<typeof tokenSchema> {
 
 function showTime(time: Timestamp | undefined): string | null {
   return time === undefined ? null : timestampDate(time).toISOString();
-}
-
-function idOf(principal: Principal | undefined): string {
-  if (principal === undefined) throw new Error("A route of users was not guarded.");
-  return principal.userId;
 }

@@ -1,3 +1,4 @@
+import { parseOrganizationKey } from "@cellway/http";
 import type { RouteKey } from "@cellway/locator";
 
 /** What a path says of where a request goes. */
@@ -17,9 +18,6 @@ export type PathMatch =
 export type StaticRoutes = ReadonlyMap<string, string>;
 
 const ORGANIZATION = /^\/api\/0\/organizations\/([^/]+)(?:\/|$)/;
-const SLUG = /^(?=.{1,50}$)[a-z0-9]+(?:-+[a-z0-9]+)*$/;
-const ID = /^[1-9]\d{0,18}$/;
-const ID_MAX = 2n ** 63n - 1n;
 /** Dot segments, also encoded ones; backslashes, empty segments and encoded separators: what other readers would resolve. */
 const AMBIGUOUS = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)|\\|\/\/|%(?:2f|5c|00)/i;
 
@@ -40,10 +38,6 @@ export function matchPath(target: string, staticRoutes: StaticRoutes): PathMatch
 }
 
 function matchOrganization(text: string): PathMatch {
-  if (/^\d+$/.test(text)) {
-    if (!ID.test(text) || BigInt(text) > ID_MAX) return { kind: "noOrganization", text };
-    return { kind: "organization", key: { kind: "id", value: text } };
-  }
-  if (!SLUG.test(text)) return { kind: "noOrganization", text: text.slice(0, 64) };
-  return { kind: "organization", key: { kind: "slug", value: text } };
+  const key = parseOrganizationKey(text);
+  return key === undefined ? { kind: "noOrganization", text: text.slice(0, 64) } : { kind: "organization", key };
 }

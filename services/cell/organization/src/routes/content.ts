@@ -1,7 +1,7 @@
-import { pageQuery, toPageRequest } from "@cellway/http";
+import { idParameter, pageQuery, slugSchema, toPageRequest } from "@cellway/http";
 import { z } from "zod";
-import { defineOrganizationRoute, idParameter } from "./define-organization-route.js";
-import { nameSchema, projectSchema, showProject, showTeam, slugSchema, teamSchema } from "./schemas.js";
+import { defineOrganizationRoute } from "./define-organization-route.js";
+import { nameSchema, projectSchema, showProject, showTeam, teamSchema } from "./schemas.js";
 
 const teamMemberParameters = { team_id: idParameter, member_id: idParameter };
 

@@ -37,15 +37,6 @@ type OrganizationRouteSpec<
   handle(call: OrganizationCall<z.output<z.ZodObject<P>>, z.output<Q>, z.output<B>>): Promise<RouteAnswer<z.input<R>>>;
 };
 
-/** The greatest 64-bit id. */
-const ID_MAX = 2n ** 63n - 1n;
-
-/** An id in a path or a body. */
-export const idParameter = z
-  .string()
-  .regex(/^[1-9][0-9]{0,18}$/, { error: "must be an id: digits only", abort: true })
-  .refine((id) => BigInt(id) <= ID_MAX, "must be at most 9223372036854775807");
-
 /** Declares a route of an organization, served by the cell that it lives in. */
 export function defineOrganizationRoute<
   P extends z.ZodRawShape,

@@ -2,9 +2,9 @@ import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { AuditLogService } from "@cellway/gen/cellway/audit/v1/audit_log";
 import { AuditEvent } from "@cellway/gen/cellway/audit/v1/records";
-import { createNotFoundProblem, pageQuery, toPageRequest } from "@cellway/http";
+import { createNotFoundProblem, idParameter, pageQuery, toPageRequest } from "@cellway/http";
 import { z } from "zod";
-import { defineOrganizationRoute, idParameter } from "./define-organization-route.js";
+import { defineOrganizationRoute } from "./define-organization-route.js";
 import { projectKeySchema, showProjectKey, showTime } from "./schemas.js";
 
 /** What a JSON parser gives is JSON; `z.json()` would describe it by a schema that refers to itself. */

@@ -2,6 +2,7 @@ import type { OrganizationService } from "@cellway/gen/cellway/organization/v1/o
 import { MemberRole } from "@cellway/gen/cellway/organization/v1/types";
 import {
   createNotFoundProblem,
+  idParameter,
   isAtLeast,
   type MemberRoleName,
   ProblemError,
@@ -12,7 +13,7 @@ import {
 import { reasonOf } from "@cellway/rpc";
 import type { Client } from "@connectrpc/connect";
 import { z } from "zod";
-import { defineOrganizationRoute, idParameter } from "./define-organization-route.js";
+import { defineOrganizationRoute } from "./define-organization-route.js";
 import { memberSchema, roleSchema, showMember } from "./schemas.js";
 
 /** Refusals by which a stranger would learn what invitations there are. */

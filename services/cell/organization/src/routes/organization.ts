@@ -3,15 +3,6 @@ import { z } from "zod";
 import { defineOrganizationRoute } from "./define-organization-route.js";
 import { nameSchema, organizationSchema, roleSchema, showOrganization, showTime } from "./schemas.js";
 
-/** What can be changed, by its name in the contract. */
-const MASK_OF = {
-  name: "name",
-  default_role: "default_role",
-  avatar_url: "avatar_url",
-  has_open_membership: "has_open_membership",
-  requires_two_factor: "requires_two_factor",
-} as const;
-
 /** The organization itself. */
 export const organizationRoutes = [
   defineOrganizationRoute({
@@ -46,10 +37,10 @@ export const organizationRoutes = [
       .partial(),
     response: organizationSchema,
     async handle({ client, organization, body }) {
-      const paths = Object.entries(MASK_OF).flatMap(([key, path]) => (key in body ? [path] : []));
       const updated = await client.updateOrganization({
         organizationId: organization.id,
-        updateMask: { paths },
+        // Fields are called here as in the contract.
+        updateMask: { paths: Object.keys(body) },
         ...(body.name === undefined ? {} : { name: body.name }),
         ...(body.default_role === undefined ? {} : { defaultRole: MemberRole[body.default_role] }),
         avatarUrl: body.avatar_url ?? "",

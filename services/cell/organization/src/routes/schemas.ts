@@ -12,13 +12,6 @@ import { z } from "zod";
 
 /** A name for people. */
 export const nameSchema = z.string().min(1).max(100);
-/** Lower-case letters, digits and single dashes; never digits only, for that is an id. */
-export const slugSchema = z
-  .string()
-  .min(1)
-  .max(50)
-  .regex(/^(?:[a-z0-9]+-)*[a-z0-9]+$/, "must be lower-case letters, digits and single dashes")
-  .regex(/[a-z-]/, "must not be digits only: that is an id");
 /** What a member may do. */
 export const roleSchema = z.enum(MEMBER_ROLES);
 const timeSchema = z.iso.datetime();
