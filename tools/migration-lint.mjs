@@ -10,7 +10,7 @@ import { readMigrationFiles } from "./migration-lint/files.mjs";
 import { lintFile } from "./migration-lint/lint.mjs";
 import { RULES } from "./migration-lint/rules.mjs";
 import { runSquawk } from "./migration-lint/squawk.mjs";
-import { readColumnFaults, readCurrentSchema, readReleases } from "./migration-lint/used-schema.mjs";
+import { readColumnFaults, readCurrentSchema, readReleaseSchemas } from "./migration-lint/used-schema.mjs";
 
 /** @typedef {import("./migration-lint/lint.mjs").Finding} Finding */
 /** @typedef {import("./migration-lint/lint.mjs").Known} Known */
@@ -48,7 +48,7 @@ async function readKnown(root) {
   const { version } = readJson(join(root, "cli/package.json"));
   return {
     version,
-    releases: readReleases(root),
+    releases: readReleaseSchemas(root),
     current: await readCurrentSchema(root, version, { hasContracted: false }),
   };
 }

@@ -6,10 +6,11 @@
 // whose operator may be ahead of the fleet and is told PEER_TOO_OLD; code of the side that the method runs in, which is
 // built with it. Of requests it sees what is written in the file that makes the call; a field that another file sets on a
 // message that is not a request is not seen.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { imageOf, readReleases } from "../cli/dist/releases.js";
 import { matchesAny } from "./layer-check/glob.mjs";
 import { listFiles, readJson } from "./layer-check/workspaces.mjs";
 import { findNews, readImage } from "./new-calls/contract.mjs";
@@ -56,9 +57,9 @@ function sideOf(file) {
  * @returns {Promise<News>} What the tree's contract has and some release that may still run does not.
  */
 async function readNews(root) {
-  const folder = join(root, "proto", "releases");
-  const images = readdirSync(folder).filter((name) => name.endsWith(".binpb"));
-  const releases = new Map(images.map((name) => [name.slice(0, -6), readImage(readFileSync(join(folder, name)))]));
+  const releases = new Map(
+    readReleases(root).map(({ version }) => [version, readImage(readFileSync(join(root, imageOf(version))))]),
+  );
   const built = mkdtempSync(join(tmpdir(), "cellway-new-calls-"));
   try {
     const image = join(built, "current.binpb");

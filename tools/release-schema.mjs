@@ -4,6 +4,7 @@
 import { writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { schemaFileOf } from "../cli/dist/releases.js";
 import { readCurrentSchema } from "./migration-lint/used-schema.mjs";
 import { runCommandOrThrow } from "./run-command.mjs";
 
@@ -13,7 +14,7 @@ if (version === undefined || !/^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/.test(version
   process.exitCode = 2;
 } else {
   const root = resolve(folder ?? join(dirname(fileURLToPath(import.meta.url)), ".."));
-  const file = `proto/releases/${version}.schema.json`;
+  const file = schemaFileOf(version);
   writeFileSync(join(root, file), `${JSON.stringify(await readCurrentSchema(root, version), null, 2)}\n`);
   await runCommandOrThrow(["biome", "format", "--write", file], { root });
   console.log(`Wrote ${file}.`);

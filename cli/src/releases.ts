@@ -33,7 +33,7 @@ export function imageOf(version: string): string {
 }
 
 /** The path of what a release uses of its databases, from the root; tools/release-schema.mjs writes it. */
-function schemaFileOf(version: string): string {
+export function schemaFileOf(version: string): string {
   return `${RELEASES_FOLDER}/${version}.schema.json`;
 }
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { readReleases, schemaFileOf } from "../../cli/dist/releases.js";
 import { matchesAny } from "../layer-check/glob.mjs";
 import { listFiles, readJson } from "../layer-check/workspaces.mjs";
 import { readCatalog } from "./catalog.mjs";
@@ -25,11 +26,9 @@ const SIDES = ["control", "cell"];
  * @param {string} root
  * @returns {ReleaseSchema[]}
  */
-export function readReleases(root) {
-  const folder = join(root, "proto/releases");
-  if (!existsSync(join(folder, "releases.json"))) return [];
-  return Object.keys(readJson(join(folder, "releases.json"))).map((version) => {
-    const file = join(folder, `${version}.schema.json`);
+export function readReleaseSchemas(root) {
+  return readReleases(root).map(({ version }) => {
+    const file = join(root, schemaFileOf(version));
     if (existsSync(file)) return /** @type {ReleaseSchema} */ (readJson(file));
     throw new Error(`${file} is missing: at the commit of the release, node tools/release-schema.mjs ${version}`);
   });

@@ -9,6 +9,7 @@ import {
   withSiloContext,
 } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
+import { waitAtMost } from "./lifecycle.js";
 import type { ServiceContext, TaskDefinition } from "./module.js";
 
 /** Runs the tasks of one silo. */
@@ -103,13 +104,4 @@ function createRunCounter(metrics: Metrics, aliases: readonly Alias[]) {
     for (const task of [name, ...oldNamesOf("TASK", name, aliases)])
       metrics.count("cellway_task_runs_total", { task, outcome });
   };
-}
-
-async function waitAtMost(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs);
-  });
-  await Promise.race([promise, timeout]);
-  clearTimeout(timer);
 }
