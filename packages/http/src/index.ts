@@ -1,4 +1,5 @@
 export * from "./api/index.js";
+export { CELL_HEADER, ROUTE_EPOCH_HEADER } from "./cell-headers.js";
 export { type OrganizationKey, parseOrganizationKey } from "./organization-key.js";
 export {
   createMetricsPage,

@@ -4,6 +4,7 @@ import { toListenOptions } from "@cellway/rpc";
 import { isLocalTo, type LocalMode, type Silo, withSiloContext } from "@cellway/silo";
 import type { Logger, Metrics } from "@cellway/telemetry";
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import { CELL_HEADER } from "../cell-headers.js";
 import type { HttpServer, OperatorPage } from "../pages.js";
 import { PROBLEM_TYPE } from "../problem.js";
 import { DEFAULT_ROUTE_LIMITS, type Gate, type RouteLimits } from "./gate.js";
@@ -86,7 +87,7 @@ function createApp<C>(options: HttpServerOptions<C>): FastifyInstance {
   app.removeContentTypeParser("text/plain");
   app.addHook("onRequest", async (request, reply) => {
     reply.headers({ "x-request-id": request.id, "x-content-type-options": "nosniff", "cache-control": "no-store" });
-    if (options.silo.mode === "CELL") reply.header("x-cellway-cell", options.silo.name);
+    if (options.silo.mode === "CELL") reply.header(CELL_HEADER, options.silo.name);
   });
   app.addHook("onResponse", async (request, reply) => {
     // A request that fastify refuses has no route.

@@ -1,15 +1,17 @@
 import type { IncomingMessage } from "node:http";
 import type { BlockList } from "node:net";
-import type { Misdirection, Problem, ProxyOptions, ProxyTarget } from "@cellway/http";
+import {
+  CELL_HEADER,
+  type Misdirection,
+  type Problem,
+  type ProxyOptions,
+  type ProxyTarget,
+  ROUTE_EPOCH_HEADER,
+} from "@cellway/http";
 import { checkCell, type Decision, type DecisionContext, decide, decideAnew } from "./decide.js";
 import { EXPLAIN_HEADER, formatExplanation, isOperator } from "./explain.js";
 import { createRouterProblem } from "./problems.js";
 import type { Upstreams } from "./upstreams.js";
-
-/** The cell that a request is sent to, and in an answer of 421 the one that it belongs to. */
-const CELL_HEADER = "x-cellway-cell";
-/** The epoch of the route by which it was sent there; in an answer of 421 the one that the cell knows. */
-const EPOCH_HEADER = "x-cellway-route-epoch";
 
 /** What requests are handled with. */
 export interface RequestContext extends DecisionContext {
@@ -72,7 +74,7 @@ async function redirect(
 
 function takeWord(ctx: RequestContext, known: Decision, header: Misdirection["header"]): Decision | undefined {
   const cell = ctx.locator.memory.findCell(header(CELL_HEADER) ?? "");
-  const epoch = header(EPOCH_HEADER) ?? "";
+  const epoch = header(ROUTE_EPOCH_HEADER) ?? "";
   const { found } = known;
   if (cell === undefined || cell.name === known.cell.name || found === undefined) return undefined;
   if (!/^\d{1,15}$/.test(epoch) || Number(epoch) <= found.epoch) return undefined;
@@ -80,6 +82,6 @@ function takeWord(ctx: RequestContext, known: Decision, header: Misdirection["he
 }
 
 function createTarget({ upstreams }: RequestContext, { cell, found }: Decision): ProxyTarget {
-  const epoch = found === undefined ? [] : [EPOCH_HEADER, String(found.epoch)];
+  const epoch = found === undefined ? [] : [ROUTE_EPOCH_HEADER, String(found.epoch)];
   return { upstream: upstreams.of(cell), headers: [CELL_HEADER, cell.name, ...epoch] };
 }
