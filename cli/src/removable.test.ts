@@ -12,7 +12,7 @@ import { method as methodOption, service as serviceOption } from "@cellway/gen/c
 import { DeprecatedKind, DeprecatedSubjectSchema } from "@cellway/gen/cellway/fleet/v1/fleet";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
-import { judgeRemovability } from "./removable.js";
+import { judgeAliases, judgeContracts } from "./removable.js";
 
 const DAY_MS = 86_400_000;
 const field = (name: string, number: number, more: JsonObject = {}) => ({
@@ -73,7 +73,7 @@ type Known = Record<string, MessageInitShape<typeof DeprecatedSubjectSchema>>;
 /** What is removable, and of what is kept the reasons, when silos answer so. */
 function judge(
   silos: Record<string, Known>,
-  options: { services?: DescService[]; failed?: string[]; mode?: "monolith" } = {},
+  options: { services?: DescService[]; aliases?: true; failed?: string[]; mode?: "monolith" } = {},
 ) {
   const answers = Object.entries(silos).map(([silo, known]) => ({
     silo,
@@ -86,7 +86,9 @@ function judge(
   }));
   const failures = (options.failed ?? []).map((cell) => ({ cell, error: new ConnectError("away", Code.Unavailable) }));
   const services = options.services ?? servicesNamed("Far");
-  const found = judgeRemovability(services, { answers, failures }, { days: 7, mode: options.mode ?? "siloed" });
+  const window = { days: 7, mode: options.mode ?? "siloed" } as const;
+  const uses = { answers, failures };
+  const found = options.aliases === true ? judgeAliases(uses, window) : judgeContracts(services, uses, window);
   return {
     removable: found.removable.map(({ subject, unusedMs }) => `${subject} ${unusedMs / DAY_MS}d`),
     kept: found.kept.map(({ subject, reasons, isInResponses }) =>
@@ -154,14 +156,16 @@ test("a field of responses is never removable, also when requests carry it and n
   expect(found.removable).toEqual([]);
   expect(found.kept).toEqual([
     "test.Request.asked, control NOT_COUNTED",
-    "test.Shared.both, IN_RESPONSES",
     "test.Answer.said, IN_RESPONSES",
+    "test.Shared.both, IN_RESPONSES",
   ]);
 });
 
 test("an old name that one silo reports has to be unused in every silo", () => {
   const old = { ...counted(30), kind: DeprecatedKind.ALIAS };
   const silos = { control: {}, us1: { "setting OLD": old } };
-  expect(judge(silos, { services: [] }).kept).toEqual(["setting OLD, control NOT_COUNTED"]);
-  expect(judge({ ...silos, control: { "setting OLD": old } }, { services: [] }).removable).toEqual(["setting OLD 30d"]);
+  expect(judge(silos, { aliases: true }).kept).toEqual(["setting OLD, control NOT_COUNTED"]);
+  expect(judge({ ...silos, control: { "setting OLD": old } }, { aliases: true }).removable).toEqual([
+    "setting OLD 30d",
+  ]);
 });

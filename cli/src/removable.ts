@@ -39,62 +39,86 @@ export interface KeptSubject extends Subject {
   readonly isInResponses: boolean;
 }
 
+/** For how long nobody may have used what is called removable, and how the fleet runs. */
+export interface RemovabilityOptions {
+  /** Days, 1 to 90. */
+  readonly days: number;
+  readonly mode: FleetMode;
+}
+
 /**
- * Says of everything that is deprecated here, in these services, whether anybody in the fleet used it within `days` days: and
- * of old names that silos report. Only what every silo that serves it has counted for longer than that is removable, and
- * nothing while a silo has not answered.
+ * Says of all that is deprecated in the contracts of these services whether anybody in the fleet used it within `days` days.
+ * Only what every silo that serves it has counted for longer than that is removable, and nothing while a silo has not
+ * answered.
  */
-export function judgeRemovability(
+export function judgeContracts(
   services: readonly DescService[],
+  uses: SiloAnswers<SiloUses>,
+  options: RemovabilityOptions,
+): Removability {
+  const { removable, kept } = judge(listDeprecated(services, options.mode), uses, options);
+  const inResponses = deprecatedResponseFieldsOf(services);
+  const isInResponses = ({ kind, subject }: Subject) => kind === "FIELD" && inResponses.has(subject);
+  const named = new Set(kept.flatMap(({ kind, subject }) => (kind === "FIELD" ? [subject] : [])));
+  const others = [...inResponses].filter((subject) => !named.has(subject));
+  return {
+    removable: removable.filter((subject) => !isInResponses(subject)),
+    kept: [
+      ...kept.map((subject) => ({ ...subject, isInResponses: isInResponses(subject) })),
+      ...others.map((subject) => ({ kind: "FIELD", subject, reasons: [], isInResponses: true }) as const),
+    ],
+  };
+}
+
+/** Says the same of the old names that silos report. */
+export function judgeAliases(uses: SiloAnswers<SiloUses>, options: RemovabilityOptions): Removability {
+  const names = new Set<string>();
+  for (const { answer } of uses.answers)
+    for (const { kind, subject } of answer.subjects) if (kind === DeprecatedKind.ALIAS) names.add(subject);
+  const subjects = [...names].map((subject) => ({ kind: "ALIAS", subject, concerns: () => true }) as const);
+  return judge(subjects.sort(compareSubjects), uses, options);
+}
+
+/** A subject and whether a silo of some name has to have counted it. */
+interface Counted extends Subject {
+  readonly concerns: (silo: string) => boolean;
+}
+
+function judge(
+  subjects: readonly Counted[],
   { answers, failures }: SiloAnswers<SiloUses>,
-  { days, mode }: { readonly days: number; readonly mode: FleetMode },
+  { days }: RemovabilityOptions,
 ): Removability {
   const removable: (Subject & { unusedMs: number })[] = [];
   const kept: KeptSubject[] = [];
-  const inResponses = deprecatedResponseFieldsOf(services);
-  for (const { silosOf, ...subject } of listSubjects(services, answers, mode)) {
-    const concerned = answers.filter(({ silo }) => silosOf(silo));
+  for (const { concerns, ...subject } of subjects) {
+    const concerned = answers.filter(({ silo }) => concerns(silo));
     const verdicts = concerned.map(({ silo, answer }) => judgeSilo(silo, findSubject(answer, subject), days * DAY_MS));
     const reasons = verdicts.flatMap((verdict) => verdict.reasons);
-    const isInResponses = subject.kind === "FIELD" && inResponses.has(subject.subject);
-    if (reasons.length > 0 || isInResponses) kept.push({ ...subject, reasons, isInResponses });
+    if (reasons.length > 0) kept.push({ ...subject, reasons, isInResponses: false });
     else if (failures.length === 0 && concerned.length > 0)
       removable.push({ ...subject, unusedMs: Math.min(...verdicts.map(({ unusedMs }) => unusedMs)) });
-  }
-  for (const subject of inResponses) {
-    if (kept.some(({ kind, subject: name }) => kind === "FIELD" && name === subject)) continue;
-    kept.push({ kind: "FIELD", subject, reasons: [], isInResponses: true });
   }
   return { removable, kept };
 }
 
-/** Whether a silo of this name has to have counted it. */
-type Concerns = (silo: string) => boolean;
-
-function listSubjects(
-  services: readonly DescService[],
-  answers: SiloAnswers<SiloUses>["answers"],
-  mode: FleetMode,
-): (Subject & { silosOf: Concerns })[] {
-  const subjects = new Map<string, Subject & { silosOf: Concerns }>();
-  const add = (subject: Subject, concerns: Concerns) => {
-    const key = `${subject.kind} ${subject.subject}`;
-    const before = subjects.get(key)?.silosOf;
-    subjects.set(key, { ...subject, silosOf: (silo) => concerns(silo) || before?.(silo) === true });
-  };
+function listDeprecated(services: readonly DescService[], mode: FleetMode): Counted[] {
+  const subjects = new Map<string, Counted>();
   for (const service of services) {
     const isControl = servicePolicyOf(service).localMode === "CONTROL";
     // A monolith is asked once, for both sides.
-    const concerns: Concerns = (silo) => mode === "monolith" || (silo === "control") === isControl;
-    for (const subject of deprecatedSubjectsOf([service])) add(subject, concerns);
+    const concerns = (silo: string) => mode === "monolith" || (silo === "control") === isControl;
+    for (const subject of deprecatedSubjectsOf([service])) {
+      const key = `${subject.kind} ${subject.subject}`;
+      const before = subjects.get(key);
+      subjects.set(key, { ...subject, concerns: (silo) => concerns(silo) || before?.concerns(silo) === true });
+    }
   }
-  for (const { answer } of answers) {
-    for (const { kind, subject } of answer.subjects)
-      if (kind === DeprecatedKind.ALIAS) add({ kind: "ALIAS", subject }, () => true);
-  }
-  return [...subjects.values()].sort((one, other) =>
-    `${one.kind} ${one.subject}` < `${other.kind} ${other.subject}` ? -1 : 1,
-  );
+  return [...subjects.values()].sort(compareSubjects);
+}
+
+function compareSubjects(one: Subject, other: Subject): number {
+  return `${one.kind} ${one.subject}` < `${other.kind} ${other.subject}` ? -1 : 1;
 }
 
 function findSubject({ subjects }: SiloUses, wanted: Subject): DeprecatedSubject | undefined {

@@ -5,7 +5,7 @@ import { askDeprecatedUses } from "../fleet-client.js";
 import { type FleetTarget, findFleet } from "../fleet-target.js";
 import { withOperator } from "../operator.js";
 import { describeFailures, formatAge, printFailures } from "../outbox-format.js";
-import { judgeRemovability, type Reason, type Removability } from "../removable.js";
+import { judgeAliases, type Reason, type Removability } from "../removable.js";
 import { formatTable, heading } from "../table.js";
 
 /** Options of `cellway aliases`. */
@@ -28,7 +28,7 @@ export async function runAliases(options: AliasesOptions, ctx: CommandContext): 
   }
   return withOperator(target, options, ctx, async ({ runtime }) => {
     const uses = await askDeprecatedUses(runtime, target);
-    const judgement = judgeRemovability([], uses, { days: options.days, mode: target.mode });
+    const judgement = judgeAliases(uses, { days: options.days, mode: target.mode });
     print(judgement, describeFailures(uses.failures), { options, ctx });
     if (options.json !== true) printFailures(uses.failures, ctx);
     return uses.failures.length === 0 ? EXIT_OK : EXIT_FAILED;

@@ -6,7 +6,7 @@ import { askDeprecatedUses, type SiloUses } from "../fleet-client.js";
 import { findFleet } from "../fleet-target.js";
 import { withOperator } from "../operator.js";
 import { describeFailures, formatAge, printFailures } from "../outbox-format.js";
-import { judgeRemovability, type KeptSubject, type Reason, type Removability, type Subject } from "../removable.js";
+import { judgeContracts, type KeptSubject, type Reason, type Removability, type Subject } from "../removable.js";
 import type { SiloAnswers } from "../silo-answers.js";
 import { formatTable, heading } from "../table.js";
 
@@ -29,8 +29,7 @@ export async function runContractsRemovable(options: ContractsRemovableOptions, 
   const target = findFleet(options.dataDir, ctx);
   return withOperator(target, options, ctx, async ({ runtime }) => {
     const uses = await askDeprecatedUses(runtime, target);
-    const all = judgeRemovability(SERVED_CONTRACTS, uses, { days: options.days, mode: target.mode });
-    const judgement = { removable: all.removable.filter(isOfContracts), kept: all.kept.filter(isOfContracts) };
+    const judgement = judgeContracts(SERVED_CONTRACTS, uses, { days: options.days, mode: target.mode });
     if (options.json === true) ctx.terminal.out(JSON.stringify(describe(judgement, uses, options.days)));
     else {
       ctx.terminal.out(format(judgement, uses, options.days));
@@ -38,11 +37,6 @@ export async function runContractsRemovable(options: ContractsRemovableOptions, 
     }
     return uses.failures.length === 0 ? EXIT_OK : EXIT_FAILED;
   });
-}
-
-/** Old names are the matter of `cellway aliases`. */
-function isOfContracts({ kind }: Subject): boolean {
-  return kind !== "ALIAS";
 }
 
 function format({ removable, kept }: Removability, uses: SiloAnswers<SiloUses>, days: number): string {
