@@ -1,5 +1,6 @@
 export * from "./api/index.js";
 export { CELL_HEADER, ROUTE_EPOCH_HEADER } from "./cell-headers.js";
+export * from "./edge/index.js";
 export { type OrganizationKey, parseOrganizationKey } from "./organization-key.js";
 export {
   createMetricsPage,

@@ -3,7 +3,13 @@ export { explainRoute, type RouteExplanation } from "./explain-route.js";
 export { type Following, type FollowOptions, followRoutes } from "./follow-routes.js";
 export { type Finding, type FoundRoute, Locator, type LocatorOptions } from "./locator.js";
 export { reportLocator } from "./report-locator.js";
-export { createRemoteDirectory, type RouteAnswer, type RouteDirectory, type RouteKey } from "./route-directory.js";
+export {
+  createRemoteDirectory,
+  KIND_PHRASES,
+  type RouteAnswer,
+  type RouteDirectory,
+  type RouteKey,
+} from "./route-directory.js";
 export {
   type CellStatement,
   type KeyStatement,

@@ -1,23 +1,17 @@
-import type { IncomingMessage } from "node:http";
 import type { BlockList } from "node:net";
 import {
-  createUpgradeResponse,
+  createEdgeHandlers,
   DEFAULT_PROXY_LIMITS,
   type EdgeServerLimits,
-  type Problem,
   type ProxyLimits,
-  type ProxyResult,
-  proxyRequest,
-  proxyUpgrade,
-  sendProblem,
   startEdgeServer,
+  Upstreams,
 } from "@cellway/http";
 import { type StartLocatorOptions, startLocator } from "@cellway/locator";
 import { startAdminServer } from "./admin-server.js";
-import { type RequestContext, routeRequest } from "./handle-request.js";
 import { createHostTable, type HostRules } from "./hosts.js";
-import type { StaticRoutes } from "./match-path.js";
-import { Upstreams } from "./upstreams.js";
+import { type RouterContext, routeRequest } from "./route-request.js";
+import type { StaticRoutes } from "./static-routes.js";
 
 /** What a locality router is made of. */
 export interface LocalityRouterOptions
@@ -54,9 +48,9 @@ export async function startLocalityRouter(options: LocalityRouterOptions): Promi
   const { name, metrics } = options;
   const running = await startLocator(options);
   const upstreams = new Upstreams({ ...DEFAULT_PROXY_LIMITS, ...options.limits }, metrics);
-  const ctx: RequestContext = {
+  const ctx: RouterContext = {
     name,
-    locator: running.locator,
+    routes: running.locator,
     hosts: createHostTable(options),
     staticRoutes: options.staticRoutes ?? new Map(),
     upstreams,
@@ -73,7 +67,8 @@ export async function startLocalityRouter(options: LocalityRouterOptions): Promi
     isStopping: () => isStopping,
     now: Date.now,
   });
-  const edge = await startEdgeServer(options.listen, createHandlers(ctx, options), options.serverLimits);
+  const handlers = createEdgeHandlers((req) => routeRequest(ctx, req), options);
+  const edge = await startEdgeServer(options.listen, handlers, options.serverLimits);
   return {
     address: edge.address,
     adminAddress: admin.address,
@@ -85,53 +80,3 @@ export async function startLocalityRouter(options: LocalityRouterOptions): Promi
     },
   };
 }
-
-function createHandlers(ctx: RequestContext, { metrics, logger }: LocalityRouterOptions) {
-  const serve = async (
-    req: IncomingMessage,
-    refuse: (problem: Problem) => void,
-    send: (routed: Exclude<Awaited<ReturnType<typeof routeRequest>>, Problem>) => Promise<ProxyResult>,
-  ) => {
-    const startedAt = performance.now();
-    const routed = await routeRequest(ctx, req);
-    if ("status" in routed) {
-      refuse(routed);
-      metrics.count("cellway_edge_requests_total", { cell: "none", status: String(routed.status) });
-      metrics.count("cellway_edge_problems_total", { code: routed.code });
-      return;
-    }
-    const { status, code, upstream, repeats, requestId } = await send(routed);
-    const cell = upstream.name;
-    metrics.count("cellway_edge_requests_total", { cell, status: String(status) });
-    metrics.observe("cellway_edge_duration_seconds", { cell }, (performance.now() - startedAt) / 1_000);
-    if (repeats > 0) metrics.count("cellway_edge_repeats_total", { cell });
-    if (code === undefined) return;
-    metrics.count("cellway_edge_problems_total", { code });
-    logger.warn({ cell, code, status, request_id: requestId }, "a request was not answered by its cell");
-  };
-  const report = (error: unknown) => logger.error({ err: error }, "a request failed on a bug");
-  return {
-    onRequest: (req: IncomingMessage, res: Parameters<typeof sendProblem>[0]) => {
-      serve(
-        req,
-        (problem) => sendProblem(res, { ...problem, headers: { ...problem.headers, ...(req.complete ? {} : CLOSE) } }),
-        (routed) => proxyRequest(req, res, routed),
-      ).catch((error: unknown) => {
-        report(error);
-        res.destroy();
-      });
-    },
-    onUpgrade: (upgrade: Parameters<typeof proxyUpgrade>[0]) => {
-      serve(
-        upgrade.req,
-        (problem) => sendProblem(createUpgradeResponse(upgrade), problem),
-        (routed) => proxyUpgrade(upgrade, routed),
-      ).catch((error: unknown) => {
-        report(error);
-        upgrade.socket.destroy();
-      });
-    },
-  };
-}
-
-const CLOSE = { connection: "close" };

@@ -1,25 +1,27 @@
-import type { Problem } from "@cellway/http";
+import type { Problem } from "../problem.js";
 
 /** What a client waits before it asks again, in seconds. */
 const RETRY_AFTER_S = "1";
 
-/** Refusals of the router. The codes are stable. */
-type RouterProblemCode =
+/** Refusals of edges: of what leads nowhere. The codes are stable. */
+export type EdgeProblemCode =
   | "HOST_UNKNOWN"
   | "PATH_AMBIGUOUS"
   | "PATH_UNKNOWN"
   | "ORGANIZATION_NOT_FOUND"
+  | "PROJECT_KEY_NOT_FOUND"
   | "WRONG_LOCALITY"
   | "DIRECTORY_NOT_LOADED"
   | "ROUTE_UNKNOWN"
   | "ROUTE_CHANGED"
   | "CELL_WITHOUT_ADDRESS";
 
-const TABLE: Readonly<Record<RouterProblemCode, readonly [status: number, title: string]>> = {
+const TABLE: Readonly<Record<EdgeProblemCode, readonly [status: number, title: string]>> = {
   HOST_UNKNOWN: [404, "Unknown host"],
   PATH_AMBIGUOUS: [400, "Ambiguous path"],
   PATH_UNKNOWN: [404, "Not found"],
   ORGANIZATION_NOT_FOUND: [404, "Organization not found"],
+  PROJECT_KEY_NOT_FOUND: [404, "Project key not found"],
   WRONG_LOCALITY: [421, "Wrong locality"],
   DIRECTORY_NOT_LOADED: [503, "Routes not loaded"],
   ROUTE_UNKNOWN: [503, "Route not known"],
@@ -28,8 +30,8 @@ const TABLE: Readonly<Record<RouterProblemCode, readonly [status: number, title:
 };
 
 /** The problem of a code, with a sentence of its own. */
-export function createRouterProblem(
-  code: RouterProblemCode,
+export function createEdgeProblem(
+  code: EdgeProblemCode,
   detail: string,
   extensions?: NonNullable<Problem["extensions"]>,
 ): Problem {

@@ -1,7 +1,7 @@
-import { type ProxyLimits, Upstream } from "@cellway/http";
-import type { RoutedCell } from "@cellway/locator";
 import { CIRCUIT_STATE_VALUES } from "@cellway/rpc";
 import type { Metrics } from "@cellway/telemetry";
+import type { ProxyLimits } from "../proxy/limits.js";
+import { Upstream } from "../proxy/upstream.js";
 
 /** The cells that requests were sent to, each with limits of its own. */
 export class Upstreams {
@@ -13,16 +13,16 @@ export class Upstreams {
   ) {}
 
   /** The upstream of a cell at the address that it has now; what is in flight to an earlier one finishes there. */
-  of({ name, httpAddress }: RoutedCell): Upstream {
-    const known = this.byCell.get(name);
-    if (known?.origin === httpAddress) return known;
+  of(cell: string, origin: string): Upstream {
+    const known = this.byCell.get(cell);
+    if (known?.origin === origin) return known;
     void known?.retire();
     const { metrics } = this;
-    const upstream = new Upstream(name, httpAddress, this.limits, {
-      onCircuit: (state) => metrics.set("cellway_edge_circuit_state", { cell: name }, CIRCUIT_STATE_VALUES[state]),
-      onInFlight: (count) => metrics.set("cellway_edge_in_flight", { cell: name }, count),
+    const upstream = new Upstream(cell, origin, this.limits, {
+      onCircuit: (state) => metrics.set("cellway_edge_circuit_state", { cell }, CIRCUIT_STATE_VALUES[state]),
+      onInFlight: (count) => metrics.set("cellway_edge_in_flight", { cell }, count),
     });
-    this.byCell.set(name, upstream);
+    this.byCell.set(cell, upstream);
     return upstream;
   }
 

@@ -1,0 +1,15 @@
+export {
+  type CellListener,
+  createOrganizationNotFound,
+  type Decision,
+  type DecisionContext,
+  decideByKey,
+  decideByRule,
+  type LocalityRule,
+} from "./decide.js";
+export { EXPLAIN_HEADER } from "./explain.js";
+export { createEdgeHandlers } from "./handlers.js";
+export { matchPath, pathOf } from "./match-path.js";
+export { createEdgeProblem } from "./problems.js";
+export { createSending, type EdgeContext } from "./send.js";
+export { Upstreams } from "./upstreams.js";

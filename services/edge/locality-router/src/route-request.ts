@@ -1,0 +1,77 @@
+import type { IncomingMessage } from "node:http";
+import {
+  createEdgeProblem,
+  createOrganizationNotFound,
+  createSending,
+  type Decision,
+  decideByKey,
+  decideByRule,
+  type EdgeContext,
+  type LocalityRule,
+  matchPath,
+  type Problem,
+  type ProxyOptions,
+  pathOf,
+} from "@cellway/http";
+import type { HostTable } from "./hosts.js";
+import { findStaticRoute, type StaticRoutes } from "./static-routes.js";
+
+/** What requests are routed with. */
+export interface RouterContext extends EdgeContext {
+  readonly hosts: HostTable;
+  readonly staticRoutes: StaticRoutes;
+}
+
+/** How a request is sent on, or why it is not. Never rejects. */
+export async function routeRequest(ctx: RouterContext, req: IncomingMessage): Promise<ProxyOptions | Problem> {
+  const { host } = req.headers;
+  const target = req.url ?? "/";
+  const locality = ctx.hosts.localityOf(host);
+  if (locality === undefined)
+    return createEdgeProblem("HOST_UNKNOWN", `No locality is served at ${JSON.stringify(host ?? "")}.`);
+  const refuse: LocalityRule = (other) => (other === locality ? undefined : createWrongLocality(ctx, other, target));
+  const decision = await decide(ctx, { path: pathOf(target), locality, refuse });
+  return "status" in decision ? decision : createSending(ctx, req, decision, refuse);
+}
+
+interface Asked {
+  readonly path: string;
+  readonly locality: string;
+  readonly refuse: LocalityRule;
+}
+
+async function decide(ctx: RouterContext, { path, locality, refuse }: Asked): Promise<Decision | Problem> {
+  const match = matchPath(path);
+  switch (match.kind) {
+    case "ambiguous":
+      return createEdgeProblem(
+        "PATH_AMBIGUOUS",
+        "The path has dot segments, empty segments, backslashes or encoded separators; send it without.",
+      );
+    case "noOrganization":
+      return createOrganizationNotFound(match.text);
+    case "organization":
+      return decideByKey(ctx, { key: match.key, refuse });
+    case "other":
+      return decideStatic(ctx, path, locality);
+  }
+}
+
+function decideStatic(ctx: RouterContext, path: string, locality: string): Decision | Problem {
+  const found = findStaticRoute(ctx.staticRoutes, path);
+  if (found === undefined)
+    return createEdgeProblem("PATH_UNKNOWN", "Nothing is served at this path; it names no organization.");
+  const known = ctx.routes.memory.findCell(found.cell);
+  // A static route of another locality's cell is none of this host's: what is there is not for it to say.
+  if (known !== undefined && known.locality !== locality)
+    return createEdgeProblem("PATH_UNKNOWN", "Nothing is served at this path here.");
+  return decideByRule(ctx, `static route ${found.prefix}`, found.cell);
+}
+
+function createWrongLocality({ hosts }: RouterContext, locality: string, target: string): Problem {
+  const url = hosts.originOf(locality) + target;
+  return createEdgeProblem("WRONG_LOCALITY", `This organization lives in locality ${locality}: ${url}`, {
+    locality,
+    url,
+  });
+}
