@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import type { Gate, RouteLimits } from "./gate.js";
 import { BODY_DEPTH_MAX, isDeeperThan } from "./json-depth.js";
+import { findAbsence } from "./misdirected.js";
 import { formatNextLink } from "./paging.js";
 import { createNotFoundProblem, ProblemError } from "./problem-error.js";
 import type { RateLimiter } from "./rate-limit.js";
@@ -110,7 +111,7 @@ async function findOrganization<C>(
   const { organization_id_or_slug: idOrSlug } = request.params as { organization_id_or_slug: string };
   const asStranger = access.kind === "invited";
   const organization = await gate.findOrganization(idOrSlug, principal.userId, { asStranger });
-  if (organization === undefined) throw createNotFoundProblem();
+  if (organization === undefined) throw await findAbsence(gate, request, idOrSlug);
   if (access.kind === "member") {
     if (organization.role === undefined) throw createNotFoundProblem();
     if (!isAtLeast(organization.role, access.role)) {
