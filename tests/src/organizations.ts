@@ -1,4 +1,5 @@
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
+import { IntegrationService } from "@cellway/gen/cellway/integration/v1/integration";
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import { MemberRole } from "@cellway/gen/cellway/organization/v1/types";
 import { UserService } from "@cellway/gen/cellway/user/v1/user";
@@ -59,6 +60,24 @@ export async function addMember(
   });
   if (member === undefined) throw new Error("no member was added");
   return member.id;
+}
+
+/** Connects an organization to an account of a third party; answers the integration's id. */
+export async function install(fleet: Fleet, { id: organizationId }: TestOrganization): Promise<string> {
+  counter += 1;
+  const client = fleet.client(IntegrationService);
+  const { integration } = await client.createIntegration({
+    provider: "github",
+    externalId: `account-${counter}`,
+    name: "GitHub",
+  });
+  if (integration === undefined) throw new Error("no integration was created");
+  await client.addOrganizationIntegration({
+    organizationId,
+    integrationId: integration.id,
+    config: { branch: "main" },
+  });
+  return integration.id;
 }
 
 /** Whether the cell itself, not the directory, has the user as a member. */

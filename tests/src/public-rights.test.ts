@@ -3,7 +3,7 @@ import { MemberRole } from "@cellway/gen/cellway/organization/v1/types";
 import { type Fleet, startFleet } from "@cellway/testing";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { MODULES } from "./modules.js";
-import { addMember, createOrganization, createUser, type TestOrganization } from "./organizations.js";
+import { addMember, createOrganization, createUser, install, type TestOrganization } from "./organizations.js";
 import { ask, createToken, type PublicAnswer } from "./public-api.js";
 
 let fleet: Fleet;
@@ -11,6 +11,7 @@ let organization: TestOrganization;
 let memberId: string;
 let teamId: string;
 let projectId: string;
+let integrationId: string;
 const tokens: Record<string, string> = {};
 let counter = 0;
 
@@ -61,6 +62,11 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   getOption: { from: "admin", request: () => ["options/test.option/"] },
   deleteOption: { from: "manager", request: () => ["options/test.gone/"] },
   listAuditLog: { from: "manager", request: () => ["audit-log/"] },
+  // The slug of before leads on to it, for those that come after.
+  renameOrganization: { from: "manager", request: () => ["slug/", { slug: slug() }] },
+  listIntegrations: { from: "member", request: () => ["integrations/"] },
+  updateIntegration: { from: "manager", request: () => [`integrations/${integrationId}/`, { status: "DISABLED" }] },
+  removeIntegration: { from: "manager", request: () => ["integrations/77/"] },
   // Last: it takes the organization away.
   deleteOrganization: { from: "owner", request: () => [""] },
 };
@@ -86,6 +92,7 @@ beforeAll(async () => {
   const { team } = await organizations().createTeam({ organizationId: organization.id, slug: "first", name: "First" });
   teamId = team?.id ?? "";
   const first = { organizationId: organization.id, slug: "first", name: "First", teamId };
+  integrationId = await install(fleet, organization);
   projectId = (await organizations().createProject(first)).project?.id ?? "";
 }, 60_000);
 afterAll(() => fleet?.stop());

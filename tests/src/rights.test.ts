@@ -53,6 +53,7 @@ test("a cell that asks about another cell's organization is refused, whatever it
     () => integrations.removeOrganizationIntegration({ organizationId, integrationId }),
     () => integrations.getOrganizationContexts({ organizationId }),
     () => integrations.startGracePeriod({ organizationIds: [usOrganization, organizationId], provider: "github" }),
+    () => rpc.client(DirectoryService).renameOrganization({ organizationId, slug: "taken-over" }),
     () => rpc.client(DirectoryService).syncOrganization({ organizationId, organizationDeleted: true }),
   ];
   for (const call of calls)

@@ -14,6 +14,7 @@ import {
 import { detachFromCall, type RpcCaller } from "@cellway/rpc";
 import { isLocalTo, type Silo } from "@cellway/silo";
 import type { Logger } from "@cellway/telemetry";
+import { createElsewhereFinder } from "./elsewhere.js";
 import { RecentKeys } from "./recent-keys.js";
 
 /** How an API token looks; anything else is refused without asking anybody. */
@@ -51,6 +52,9 @@ export function createSiloGate(parts: GateParts): Gate {
     },
     findOrganization: (idOrSlug, userId, { asStranger }) =>
       asStranger ? findAnyOrganization(parts, idOrSlug) : findOwnOrganization(parts, idOrSlug, userId),
+    ...(parts.silo.mode === "CELL" && {
+      findElsewhere: createElsewhereFinder({ ...parts, cellName: parts.silo.name }),
+    }),
     noteUse(localMode, { userId }, ipAddress) {
       const [cellName] = parts.silo.cells;
       if (localMode !== "CELL" || cellName === undefined || ipAddress.includes("%")) return;

@@ -758,6 +758,89 @@ export declare type GetOrganizationMappingResponse = Message<"cellway.directory.
 export declare const GetOrganizationMappingResponseSchema: GenMessage<GetOrganizationMappingResponse>;
 
 /**
+ * Names one organization.
+ *
+ * @generated from message cellway.directory.v1.LocateOrganizationRequest
+ */
+export declare type LocateOrganizationRequest = Message<"cellway.directory.v1.LocateOrganizationRequest"> & {
+  /**
+   * By what it is named.
+   *
+   * @generated from oneof cellway.directory.v1.LocateOrganizationRequest.organization
+   */
+  organization: {
+    /**
+     * By its id.
+     *
+     * @generated from field: int64 organization_id = 1 [jstype = JS_STRING];
+     */
+    value: string;
+    case: "organizationId";
+  } | {
+    /**
+     * By its slug, or an old one that it still has as an alias.
+     *
+     * @generated from field: string slug = 2;
+     */
+    value: string;
+    case: "slug";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message cellway.directory.v1.LocateOrganizationRequest.
+ * Use `create(LocateOrganizationRequestSchema)` to create a new message.
+ */
+export declare const LocateOrganizationRequestSchema: GenMessage<LocateOrganizationRequest>;
+
+/**
+ * In which cell it lives.
+ *
+ * @generated from message cellway.directory.v1.LocateOrganizationResponse
+ */
+export declare type LocateOrganizationResponse = Message<"cellway.directory.v1.LocateOrganizationResponse"> & {
+  /**
+   * Unset when there is none.
+   *
+   * @generated from field: cellway.directory.v1.OrganizationLocation location = 1;
+   */
+  location?: OrganizationLocation | undefined;
+};
+
+/**
+ * Describes the message cellway.directory.v1.LocateOrganizationResponse.
+ * Use `create(LocateOrganizationResponseSchema)` to create a new message.
+ */
+export declare const LocateOrganizationResponseSchema: GenMessage<LocateOrganizationResponse>;
+
+/**
+ * The cell of an organization, and nothing else of it.
+ *
+ * @generated from message cellway.directory.v1.OrganizationLocation
+ */
+export declare type OrganizationLocation = Message<"cellway.directory.v1.OrganizationLocation"> & {
+  /**
+   * The cell.
+   *
+   * @generated from field: string cell_name = 1;
+   */
+  cellName: string;
+
+  /**
+   * Grows with every change of the route.
+   *
+   * @generated from field: int64 route_epoch = 2 [jstype = JS_STRING];
+   */
+  routeEpoch: string;
+};
+
+/**
+ * Describes the message cellway.directory.v1.OrganizationLocation.
+ * Use `create(OrganizationLocationSchema)` to create a new message.
+ */
+export declare const OrganizationLocationSchema: GenMessage<OrganizationLocation>;
+
+/**
  * Names several organizations.
  *
  * @generated from message cellway.directory.v1.BatchGetOrganizationMappingsRequest
@@ -1618,6 +1701,17 @@ export declare const DirectoryService: GenService<{
     methodKind: "unary";
     input: typeof GetOrganizationMappingRequestSchema;
     output: typeof GetOrganizationMappingResponseSchema;
+  },
+  /**
+   * In which cell an organization lives, for a cell that a router sent a request of it by an old route. Unset when no
+   * organization has the id or slug, old slugs included. It says no more than routers learn, and they tell everybody.
+   *
+   * @generated from rpc cellway.directory.v1.DirectoryService.LocateOrganization
+   */
+  locateOrganization: {
+    methodKind: "unary";
+    input: typeof LocateOrganizationRequestSchema;
+    output: typeof LocateOrganizationResponseSchema;
   },
   /**
    * Where several organizations live, ordered by id; those that are not mapped are left out.

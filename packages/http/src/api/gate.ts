@@ -1,6 +1,13 @@
 import type { LocalMode } from "@cellway/silo";
 import type { Principal, RouteOrganization } from "./route.js";
 
+/** Where an organization lives. */
+export interface OrganizationPlace {
+  readonly cellName: string;
+  /** Grows with every change of the route. */
+  readonly epoch: number;
+}
+
 /** How a server learns who asks, and whose the organization is. */
 export interface Gate {
   /** Whom an API token speaks for, or undefined when it is none that is accepted. */
@@ -15,6 +22,13 @@ export interface Gate {
     userId: string,
     options: { readonly asStranger: boolean },
   ): Promise<RouteOrganization | undefined>;
+  /**
+   * In which other cell an organization lives that is not here, by a route that is not older than `routeEpoch`; undefined when
+   * it is here, or nowhere. Asked for routers alone. Left out where there are no other cells.
+   *
+   * @throws ProblemError 503 when that is not known.
+   */
+  findElsewhere?(idOrSlug: string, routeEpoch: number): Promise<OrganizationPlace | undefined>;
   /** Told of every request of somebody who is known. Must not throw, and not wait. */
   noteUse(localMode: LocalMode, principal: Principal, ipAddress: string): void;
 }

@@ -46,7 +46,7 @@ export interface RouteDeprecation {
   readonly since: string;
   /** When it goes, an ISO date. */
   readonly sunset: string;
-  /** The path template of what to call in its place. */
+  /** The path template of what to call in its place; may name the parameters of the route's own path. */
   readonly successor?: string;
 }
 

@@ -2,12 +2,14 @@ import { adoptTraceparent, withCallContext } from "@cellway/rpc";
 import type { Silo } from "@cellway/silo";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
+import { toDeprecationHeaders } from "./deprecation.js";
 import type { Gate, RouteLimits } from "./gate.js";
 import { BODY_DEPTH_MAX, isDeeperThan } from "./json-depth.js";
+import { findAbsence } from "./misdirected.js";
 import { formatNextLink } from "./paging.js";
 import { createNotFoundProblem, ProblemError } from "./problem-error.js";
 import type { RateLimiter } from "./rate-limit.js";
-import { isAtLeast, type Principal, type PublicRoute, type RouteDeprecation, type RouteOrganization } from "./route.js";
+import { isAtLeast, type Principal, type PublicRoute, type RouteOrganization } from "./route.js";
 
 /** How long a request may take, in milliseconds: the deadline of every call that it makes. */
 const REQUEST_DEADLINE_MS = 20_000;
@@ -30,7 +32,9 @@ export async function serveRoute<C>(
 ): Promise<unknown> {
   const { localMode } = route;
   const siloName = parts.silo.name;
-  if (route.deprecation !== undefined) reply.headers(toDeprecationHeaders(route.deprecation));
+  if (route.deprecation !== undefined) {
+    reply.headers(toDeprecationHeaders(route.deprecation, request.params as Record<string, string>));
+  }
   const call = {
     localMode,
     siloName,
@@ -56,7 +60,7 @@ export async function serveRoute<C>(
     const idempotencyKey = readIdempotencyKey(route, request);
     const answer = await route.handle({ context, params, query, body, principal, organization, idempotencyKey });
     const next = answer.nextCursor;
-    if (next !== undefined && next !== "") reply.header("link", formatNextLink(request.url, next));
+    if (next !== undefined && next !== "") addLink(reply, formatNextLink(request.url, next));
     reply.code(route.status ?? 200);
     return route.response.parse(answer.body);
   });
@@ -110,7 +114,7 @@ async function findOrganization<C>(
   const { organization_id_or_slug: idOrSlug } = request.params as { organization_id_or_slug: string };
   const asStranger = access.kind === "invited";
   const organization = await gate.findOrganization(idOrSlug, principal.userId, { asStranger });
-  if (organization === undefined) throw createNotFoundProblem();
+  if (organization === undefined) throw await findAbsence(gate, request, idOrSlug);
   if (access.kind === "member") {
     if (organization.role === undefined) throw createNotFoundProblem();
     if (!isAtLeast(organization.role, access.role)) {
@@ -123,6 +127,12 @@ async function findOrganization<C>(
     }
   }
   return organization;
+}
+
+/** Beside links that were said before, RFC 8288 §3. */
+function addLink(reply: FastifyReply, link: string): void {
+  const before = reply.getHeader("link");
+  reply.header("link", typeof before === "string" ? `${before}, ${link}` : link);
 }
 
 function readBearer(request: FastifyRequest): string | undefined {
@@ -166,13 +176,4 @@ function parse(schema: z.ZodType, value: unknown, place: "path" | "query" | "bod
   }));
   const named = errors.map(({ field }) => field).slice(0, 5);
   throw new ProblemError(400, "INVALID_REQUEST", `The request breaks a rule: ${named.join(", ")}.`, { errors });
-}
-
-/** RFC 9745 and RFC 8594. */
-function toDeprecationHeaders({ since, sunset, successor }: RouteDeprecation): Record<string, string> {
-  return {
-    deprecation: `@${Math.floor(Date.parse(since) / 1000)}`,
-    sunset: new Date(sunset).toUTCString(),
-    ...(successor === undefined ? {} : { link: `<${successor}>; rel="successor-version"` }),
-  };
 }

@@ -90,12 +90,14 @@ test("whoever follows the Link headers reads a whole list", async () => {
 });
 
 test("a route that is to go says since when, until when, and what to call instead", async () => {
-  const { headers } = await fetch(`${server.address}/api/0/old/`, {
+  const { headers } = await fetch(`${server.address}/api/0/old/a%20b/`, {
     headers: { authorization: `Bearer ${MEMBER_TOKEN}` },
   });
   expect(headers.get("deprecation")).toBe(`@${Date.UTC(2026, 10, 1) / 1000}`);
   expect(headers.get("sunset")).toBe("Mon, 01 Nov 2027 00:00:00 GMT");
-  expect(headers.get("link")).toBe('</api/0/numbers/>; rel="successor-version"');
+  expect(headers.get("link")).toBe(
+    '</api/0/things/a%20b/>; rel="successor-version", </api/0/old/a%20b/?cursor=2>; rel="next"',
+  );
 });
 
 test("an error of a contract keeps its reason and field; one of the house tells nothing", async () => {

@@ -96,16 +96,17 @@ export const numbers: PublicRoute<NoContext> = defineRoute({
   },
 });
 
-/** One that is to go. */
+/** A list that is to go, of more than one page. */
 export const old: PublicRoute<NoContext> = defineRoute({
-  name: "getOld",
+  name: "listOld",
   summary: "Is to go.",
   method: "GET",
-  path: "/api/0/old/",
+  path: "/api/0/old/{thing}/",
   localMode: "CELL",
   access: { kind: "user" },
-  params: z.strictObject({}),
-  response: z.object({}),
-  deprecation: { since: "2026-11-01", sunset: "2027-11-01", successor: "/api/0/numbers/" },
-  handle: async () => ({ body: {} }),
+  params: z.strictObject({ thing: z.string() }),
+  query: pageQuery,
+  response: z.array(z.int()),
+  deprecation: { since: "2026-11-01", sunset: "2027-11-01", successor: "/api/0/things/{thing}/" },
+  handle: async () => ({ body: [1], nextCursor: "2" }),
 });

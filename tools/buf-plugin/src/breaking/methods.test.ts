@@ -176,6 +176,18 @@ const POLICIES: Change[] = [
     says: /now asks that the caller owns the organization of organization_id.*add a method beside it/,
   },
   {
+    what: "cells are let in, each for its own organizations",
+    old: [
+      ["allowed_callers: [CALLER_CONTROL]\n      allowed_callers: [CALLER_CELL]", "allowed_callers: [CALLER_CONTROL]"],
+    ],
+    now: [
+      [
+        "allowed_callers: [CALLER_CONTROL]\n      timeout: {seconds: 10}",
+        'allowed_callers: [CALLER_CONTROL, CALLER_CELL]\n      timeout: {seconds: 10}\n      caller_owns_organization: "organization_id"',
+      ],
+    ],
+  },
+  {
     what: "a caller no longer has to own the organization",
     old: [["timeout: {seconds: 10}", 'timeout: {seconds: 10}\n      caller_owns_organization: "organization_id"']],
     now: [['\n      caller_owns_organization: "organization_id"', GONE]],

@@ -181,7 +181,9 @@ function compareCallers({ was, is, before, after }: Policies): Finding[] {
       }),
     );
   const owns = after.callerOwnsOrganization;
-  if (owns !== "" && owns !== before.callerOwnsOrganization) {
+  // It is asked of cells alone: one that is let in with it had no call to lose.
+  const wasForCells = before.allowedCallers.includes(Caller.CELL);
+  if (wasForCells && owns !== "" && owns !== before.callerOwnsOrganization) {
     findings.push(
       breaks("RPC_CALLERS_NO_SHRINK", {
         at: is,

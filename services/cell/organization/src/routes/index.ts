@@ -1,6 +1,7 @@
 import type { ServiceContext } from "@cellway/host";
 import type { PublicRoute } from "@cellway/http";
 import { contentRoutes } from "./content.js";
+import { integrationRoutes } from "./integrations.js";
 import { optionRoutes, projectKeyRoutes } from "./keys-and-options.js";
 import { memberRoutes } from "./members.js";
 import { organizationRoutes } from "./organization.js";
@@ -12,4 +13,5 @@ export const PUBLIC_ROUTES: readonly PublicRoute<ServiceContext>[] = [
   ...contentRoutes,
   ...projectKeyRoutes,
   ...optionRoutes,
+  ...integrationRoutes,
 ];

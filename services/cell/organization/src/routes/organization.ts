@@ -1,4 +1,8 @@
+import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
 import { MemberRole } from "@cellway/gen/cellway/organization/v1/types";
+import type { ServiceContext } from "@cellway/host";
+import { ProblemError, slugSchema } from "@cellway/http";
+import { reasonOf } from "@cellway/rpc";
 import { z } from "zod";
 import { defineOrganizationRoute } from "./define-organization-route.js";
 import { nameSchema, organizationSchema, roleSchema, showOrganization, showTime } from "./schemas.js";
@@ -51,6 +55,22 @@ export const organizationRoutes = [
     },
   }),
   defineOrganizationRoute({
+    name: "renameOrganization",
+    summary:
+      "Gives an organization another slug, unique over all localities; the old one leads to it for 30 days. The same again is " +
+      "OK. Decided by control: 503 while that is away, or when the change is under way and not finished.",
+    method: "PUT",
+    path: "slug/",
+    access: { kind: "member", scope: "org:write", role: "MANAGER" },
+    body: z.strictObject({ slug: slugSchema }),
+    response: organizationSchema,
+    async handle({ context, client, organization, body }) {
+      await renameAtControl(context, { organizationId: organization.id, slug: body.slug });
+      const found = await client.getOrganization({ organizationId: organization.id });
+      return { body: showOrganization(found.organization) };
+    },
+  }),
+  defineOrganizationRoute({
     name: "deleteOrganization",
     summary: "Deletes an organization; it can be restored by an operator until `purge_at`.",
     method: "DELETE",
@@ -64,3 +84,17 @@ export const organizationRoutes = [
     },
   }),
 ];
+
+/** @throws 503 also where control is of a release that lets no cell ask for it. */
+async function renameAtControl(
+  { rpc }: ServiceContext,
+  rename: { organizationId: string; slug: string },
+): Promise<void> {
+  try {
+    await rpc.client(DirectoryService).renameOrganization(rename);
+  } catch (error) {
+    if (reasonOf(error) !== "CALLER_NOT_ALLOWED") throw error;
+    const detail = "Organizations cannot be renamed here yet; try again when the service has been upgraded.";
+    throw new ProblemError(503, "RENAME_NOT_SERVED", detail, { cause: error });
+  }
+}

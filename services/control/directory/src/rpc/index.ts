@@ -12,6 +12,7 @@ import { listLocalities } from "./list-localities.js";
 import { listOrganizationMappings } from "./list-organization-mappings.js";
 import { listUserOrganizations } from "./list-user-organizations.js";
 import { listUserTeams } from "./list-user-teams.js";
+import { locateOrganization } from "./locate-organization.js";
 import { provisionOrganization } from "./provision-organization.js";
 import { removeCell } from "./remove-cell.js";
 import { removeLocality } from "./remove-locality.js";
@@ -32,6 +33,7 @@ export function createDirectoryRpc(context: ServiceContext): ServiceImpl<typeof 
     updateLocality: updateLocality(context),
     removeLocality: removeLocality(context),
     getOrganizationMapping: getOrganizationMapping(context),
+    locateOrganization: locateOrganization(context),
     batchGetOrganizationMappings: batchGetOrganizationMappings(context),
     listOrganizationMappings: listOrganizationMappings(context),
     listUserOrganizations: listUserOrganizations(context),

@@ -1,0 +1,162 @@
+import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
+import { type Fleet, startFleet } from "@cellway/testing";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { MODULES } from "./modules.js";
+import { createOrganization, createUser, type TestOrganization, until, untilDelivered } from "./organizations.js";
+import { ask as askCell, createToken } from "./public-api.js";
+import { RouteWriter } from "./route-writer.js";
+import { announce, ask as askRouter, startRouter } from "./router-stage.js";
+
+const LOCATE = "/cellway.directory.v1.DirectoryService/LocateOrganization";
+/** What a router says that believes in a route of this epoch. */
+const by = (cell: string, epoch: number | string) => ({
+  "x-cellway-cell": cell,
+  "x-cellway-route-epoch": String(epoch),
+});
+const path = (idOrSlug: string) => `/api/0/organizations/${idOrSlug}/`;
+
+let fleet: Fleet;
+let writer: RouteWriter;
+let userId: string;
+let token: string;
+let organization: TestOrganization;
+let questions: string[];
+
+beforeAll(async () => {
+  fleet = await startFleet({ modules: MODULES });
+  writer = new RouteWriter(fleet.control.databaseUrl);
+  userId = await createUser(fleet);
+  token = await createToken(fleet, userId);
+}, 60_000);
+afterAll(async () => {
+  await writer?.close();
+  await fleet?.stop();
+});
+beforeEach(async () => {
+  organization = await createOrganization(fleet, { cellName: "us1", ownerUserId: userId });
+  await untilDelivered(fleet);
+  questions = [];
+  if (fleet.memory !== undefined) {
+    fleet.memory.onRequest = ({ url }) => {
+      if (url.endsWith(LOCATE)) questions.push(url);
+    };
+  }
+});
+afterEach(() => {
+  fleet.memory?.down.clear();
+  if (fleet.memory !== undefined) fleet.memory.onRequest = undefined;
+});
+
+/** Brings the organization from us1 to another cell: its rows, then its route. Nobody is told; the route's epoch is answered. */
+async function move(to: string): Promise<string> {
+  const { id, slug } = organization;
+  // The triggers would tell the directory that it was deleted.
+  const quietly = (sql: string) => `set session_replication_role = replica; ${sql}; reset session_replication_role`;
+  const tables = ["team_member", "organization_member", "project", "team", "organization_option"];
+  const deletes = tables.map((table) => `delete from cell.${table} where organization_id = ${id}`);
+  const old = fleet.cell("us1").database("CELL");
+  await old.query(quietly([...deletes, `delete from cell.organization where id = ${id}`].join(";")));
+  const made = { cellName: to, organizationId: id, slug, name: slug, ownerUserId: userId, ownerEmail: "o@example.com" };
+  await fleet.client(OrganizationService).createOrganization(made);
+  await writer.move(id, to);
+  return epochOf(id);
+}
+
+async function epochOf(id: string): Promise<string> {
+  const sql = "select route_epoch from control.organization_mapping where organization_id = $1";
+  const { rows } = await writer.pool.query<{ route_epoch: string }>(sql, [id]);
+  return String(rows[0]?.route_epoch);
+}
+
+describe("of an organization that has moved", () => {
+  test("the old cell tells a router whose it is now and since when, by id and by slug", async () => {
+    const before = await epochOf(organization.id);
+    const after = await move("us2");
+    for (const idOrSlug of [organization.id, organization.slug]) {
+      const answer = await askCell(fleet.cell("us1"), "GET", path(idOrSlug), { token, headers: by("us1", before) });
+      expect(answer).toMatchObject({ status: 421, body: { status: 421, code: "ORGANIZATION_ELSEWHERE" } });
+      expect(answer.headers.get("content-type")).toBe("application/problem+json");
+      expect(answer.headers.get("x-cellway-cell")).toBe("us2");
+      expect(answer.headers.get("x-cellway-route-epoch")).toBe(after);
+    }
+  });
+
+  test("a router with the old route learns it and asks the new cell, once, with the body", async () => {
+    for (const name of ["us1", "us2"]) await announce(fleet, name, fleet.cell(name).httpAddress);
+    const router = await startRouter(fleet);
+    await router.whenComplete;
+    // A transaction that is open keeps back what the feed may tell: the route in memory stays the old one.
+    const open = await writer.begin();
+    await writer.insert(`unseen-${organization.id}`, "us1", open);
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const post = (slug: string) =>
+      askRouter(router, `${path(organization.slug)}teams/`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify({ slug, name: "A team" }),
+      });
+    await until("the router has the route", async () => (await post("before-the-move")).status === 201);
+    await move("us2");
+    const answer = await post("after-the-move");
+    expect(answer).toMatchObject({ status: 201, headers: { "content-type": expect.stringContaining("json") } });
+    expect(await router.metrics.value("cellway_edge_repeats_total", { cell: "us2" })).toBe(1);
+    const list = await askCell(fleet.cell("us2"), "GET", `${path(organization.slug)}teams/`, { token });
+    const slugs = (list.body as unknown as { slug: string }[]).map(({ slug }) => slug);
+    expect(slugs.toSorted()).toEqual(["after-the-move", organization.slug].toSorted());
+    await open.end("rollback");
+    await router.stop({ graceMs: 100 });
+  });
+
+  test("who is no router is told no more than of one that is not there, and control is not asked", async () => {
+    await move("us2");
+    const withoutId = ({ status, body }: Awaited<ReturnType<typeof askCell>>) => [status, { ...body, request_id: "" }];
+    const moved = await askCell(fleet.cell("us1"), "GET", path(organization.slug), { token });
+    const unknown = await askCell(fleet.cell("us1"), "GET", path("nobody-at-all"), { token });
+    expect(withoutId(moved)).toEqual(withoutId(unknown));
+    expect([moved.status, moved.headers.get("x-cellway-cell"), questions]).toEqual([404, "us1", []]);
+    const nobody = await askCell(fleet.cell("us1"), "GET", path(organization.slug), { headers: by("us1", 1) });
+    expect([nobody.status, questions]).toEqual([401, []]);
+  });
+
+  test("control is asked once for many who ask, and again by a route that is newer than its word", async () => {
+    const after = await move("us2");
+    const get = (epoch: number | string) =>
+      askCell(fleet.cell("us1"), "GET", path(organization.slug), { token, headers: by("us1", epoch) });
+    const answers = await Promise.all(Array.from({ length: 20 }, () => get(1)));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([421]));
+    expect(questions).toHaveLength(1);
+    await writer.move(organization.id, "us1");
+    await writer.move(organization.id, "us2");
+    const latest = await epochOf(organization.id);
+    expect(Number(latest)).toBeGreaterThan(Number(after));
+    expect((await get(latest)).headers.get("x-cellway-route-epoch")).toBe(latest);
+    expect(questions).toHaveLength(2);
+  });
+});
+
+describe("a router", () => {
+  test("is told 404 for what is not theirs who ask, for what nobody has, and for what no organization can be called", async () => {
+    const stranger = await createToken(fleet, await createUser(fleet));
+    const get = (idOrSlug: string, as: string) =>
+      askCell(fleet.cell("us1"), "GET", path(idOrSlug), { token: as, headers: by("us1", 1) });
+    const answers = [
+      await get(organization.slug, stranger),
+      await get("nobody-at-all", token),
+      await get("A_B", token),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([404, 404, 404]);
+    expect(questions).toHaveLength(1);
+  });
+
+  test("is told 503, never 404, for what is not here while control does not answer", async () => {
+    await move("us2");
+    fleet.memory?.down.add(fleet.topology.controlRpcAddress);
+    await until("the cell has the token of its member", async () => {
+      const answer = await askCell(fleet.cell("us1"), "GET", path("nobody-at-all"), { token });
+      return answer.status === 404;
+    });
+    const answer = await askCell(fleet.cell("us1"), "GET", path(organization.slug), { token, headers: by("us1", 1) });
+    expect(answer).toMatchObject({ status: 503, body: { code: "ORGANIZATION_PLACE_UNKNOWN" } });
+    expect(answer.headers.get("retry-after")).toBe("1");
+  });
+});
