@@ -1,4 +1,4 @@
-import { BlockList, isIP } from "node:net";
+import type { BlockList } from "node:net";
 import {
   createEdgeIdentity,
   createSettingsReader,
@@ -10,6 +10,7 @@ import {
 } from "@cellway/silo";
 import type { LogLevel } from "@cellway/telemetry";
 import type { Environment } from "./context.js";
+import { readTrustedProxies, splitList } from "./http-config.js";
 import type { LiveSetting } from "./live-setting.js";
 import { badSetting, readKeys, readLogLevel, readOrigin, type Warn, warnAboutUnknownSettings } from "./serve-config.js";
 import { DEFAULT_EDGE_LISTEN, DEFAULT_HTTP_LISTEN, DEFAULT_LOCALITY_URL, type SettingName } from "./settings.js";
@@ -62,7 +63,7 @@ export function parseEdgeConfig(env: Environment, warn: Warn): EdgeConfig {
     localityUrl: readLocalityUrl(reader),
     hosts: readHosts(reader, localities),
     staticRoutes: readStaticRoutes(reader),
-    trustedProxies: readTrustedProxies(reader),
+    trustedProxies: readTrustedProxies(reader, "CELLWAY_EDGE_TRUSTED_PROXIES"),
     routesFile: reader.read("CELLWAY_EDGE_ROUTES_FILE"),
     operatorToken: readOperatorToken(reader),
     keys: readKeys(reader),
@@ -123,27 +124,9 @@ function readPairs(
   return new Map(pairs);
 }
 
-function readTrustedProxies(reader: SettingsReader): BlockList {
-  const list = new BlockList();
-  for (const text of splitList(reader.read("CELLWAY_EDGE_TRUSTED_PROXIES") ?? "")) {
-    const [address = "", bits] = text.split("/", 2);
-    const family = isIP(address);
-    const bitsMax = family === 6 ? 128 : 32;
-    const length = bits === undefined ? bitsMax : /^\d{1,3}$/.test(bits) ? Number(bits) : Number.NaN;
-    if (family === 0 || !(length <= bitsMax))
-      throw badSetting("CELLWAY_EDGE_TRUSTED_PROXIES", text, "must be addresses or networks, such as 10.0.0.0/8,::1");
-    list.addSubnet(address, length, family === 6 ? "ipv6" : "ipv4");
-  }
-  return list;
-}
-
 function readOperatorToken(reader: SettingsReader): string | undefined {
   const token = reader.read("CELLWAY_EDGE_OPERATOR_TOKEN");
   if (token === undefined || (/^[!-~]+$/.test(token) && token.length >= TOKEN_LENGTH_MIN)) return token;
   const rule = `must be at least ${TOKEN_LENGTH_MIN} printable characters without spaces`;
   throw badSetting("CELLWAY_EDGE_OPERATOR_TOKEN", "(hidden)", rule);
-}
-
-function splitList(text: string): string[] {
-  return text.split(/[,\s]+/).filter((entry) => entry !== "");
 }

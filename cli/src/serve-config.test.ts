@@ -134,6 +134,14 @@ describe("good settings", () => {
     expect(old).toEqual(["account", "account"]);
   });
 
+  test("proxies are trusted that the setting names, and nobody by default", () => {
+    const trusts = (env: Environment, address: string) => parse(env).trust.trustedProxies?.check(address);
+    expect([
+      trusts({ ...GOOD, CELLWAY_HTTP_TRUSTED_PROXIES: "10.0.0.0/8" }, "10.1.2.3"),
+      trusts(GOOD, "10.1.2.3"),
+    ]).toEqual([true, false]);
+  });
+
   test("a unix socket's URL is a database URL", () => {
     expect(parse({ ...GOOD, CELLWAY_DATABASE_URL: "postgres://cellway@/us1?host=/tmp/x" }).databaseUrl).toBe(
       "postgres://cellway@/us1?host=/tmp/x",
@@ -181,6 +189,7 @@ describe("bad settings name source, key, value and rule", () => {
     ["CELLWAY_RPC_LISTEN", "http://0.0.0.0:70000", { rule: /must be an http:\/\/ origin with a port/ }],
     ["CELLWAY_HTTP_LISTEN", "http://127.0.0.1:8000/x", { rule: /must be an http:\/\/ origin with a port/ }],
     ["CELLWAY_HTTP_LISTEN", "http://127.0.0.1:8001", { rule: /must differ from CELLWAY_RPC_LISTEN/ }],
+    ["CELLWAY_HTTP_TRUSTED_PROXIES", "10.0.0.0/8 router", { value: "router", rule: /must be addresses or networks/ }],
     ["CELLWAY_RPC_KEYS", undefined, { value: undefined, rule: /cellway keys generate/ }],
     ["CELLWAY_RPC_KEYS", "k1:c2hvcnQ=", { key: "[0]", value: "k1", rule: /at least 32 bytes/ }],
     ["CELLWAY_RPC_KEYS", `${KEY},${KEY}`, { key: "[1]", value: "k1", rule: /ids must differ/ }],

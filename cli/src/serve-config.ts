@@ -1,5 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { parseEdgeFeedKeys } from "@cellway/directory";
+import type { RequestTrust } from "@cellway/http";
 import { parseKeys, type ReflectionAccess, type SigningKey, servicePolicyOf } from "@cellway/rpc";
 import {
   ALIASES,
@@ -17,6 +18,7 @@ import {
 } from "@cellway/silo";
 import type { LogLevel } from "@cellway/telemetry";
 import type { Environment } from "./context.js";
+import { readRequestTrust } from "./http-config.js";
 import { type LiveSetting, readLiveSetting, readTextFile } from "./live-setting.js";
 import { DEFAULT_HTTP_LISTEN, DEFAULT_RPC_LISTEN, SETTINGS, type SettingName } from "./settings.js";
 import type { SiloKind } from "./silo-kinds.js";
@@ -29,6 +31,8 @@ export interface ServeConfig {
   readonly databaseUrl: string;
   readonly rpcListen: string;
   readonly httpListen: string;
+  /** What the HTTP listener believes of requests. */
+  readonly trust: RequestTrust;
   /** A secret: where the keys come from, already parsed once. */
   readonly keys: LiveSetting;
   /** Undefined when no method is switched off for as long as the process runs. */
@@ -86,6 +90,7 @@ export function parseServeConfig(
     databaseUrl: readDatabaseUrl(reader),
     rpcListen,
     httpListen,
+    trust: readRequestTrust(reader),
     keys,
     disabledMethods,
     edgeFeedKeys,

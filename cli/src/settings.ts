@@ -68,6 +68,12 @@ export const SETTINGS = [
     "http:// origin",
     "Where /healthz, /readyz, /metrics and public routes are served.",
   ),
+  setting(
+    "CELLWAY_HTTP_TRUSTED_PROXIES",
+    "none",
+    "addresses, CIDR",
+    "Routers and proxies before a silo whose X-Forwarded-For, -Proto and -Host are believed: 10.0.0.0/8,::1.",
+  ),
   secret(
     "CELLWAY_RPC_KEYS",
     "required",

@@ -6,6 +6,7 @@ import {
   type Mounted,
   type OperatorPage,
   type PublicRoute,
+  type RequestTrust,
   startHttpServer,
   toJsonAnswer,
 } from "@cellway/http";
@@ -32,6 +33,7 @@ export function startSiloHttpServer(options: {
   routes: readonly Mounted<PublicRoute<ServiceContext>, ServiceContext>[];
   internalRoutes?: readonly Mounted<InternalRoute<ServiceContext>, ServiceContext>[];
   gate: Gate;
+  trust?: RequestTrust;
   logger: Logger;
   metrics: Metrics;
   now?: () => number;

@@ -8,6 +8,7 @@ import {
   type SqlQuery,
 } from "@cellway/database";
 import type { ProcessRegistry } from "@cellway/fleet";
+import type { RequestTrust } from "@cellway/http";
 import { findUntracked, type Outbox } from "@cellway/outbox";
 import {
   type CellResolver,
@@ -48,6 +49,8 @@ export interface SiloConfig {
   readonly rpcListen: string;
   /** Origin to serve HTTP at. */
   readonly httpListen: string;
+  /** What the HTTP listener believes of requests. Default nothing. */
+  readonly trust?: RequestTrust;
   readonly keys: KeyRing;
   readonly methodSwitch: MethodSwitch;
   readonly network: Network;

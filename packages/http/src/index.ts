@@ -22,3 +22,4 @@ export {
 } from "./proxy/proxy-request.js";
 export { createUpgradeResponse, proxyUpgrade, type UpgradeRequest } from "./proxy/proxy-upgrade.js";
 export { Upstream, type UpstreamListener } from "./proxy/upstream.js";
+export { parseTrustedProxies } from "./trusted-proxies.js";

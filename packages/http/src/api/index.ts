@@ -19,3 +19,4 @@ export {
 } from "./route.js";
 export { idParameter, slugSchema, userIdOf } from "./schemas.js";
 export { type HttpServerOptions, type Mounted, startHttpServer } from "./server.js";
+export type { RequestTrust } from "./trust.js";

@@ -10,6 +10,7 @@ import { formatNextLink } from "./paging.js";
 import { createNotFoundProblem, ProblemError } from "./problem-error.js";
 import type { RateLimiter } from "./rate-limit.js";
 import { isAtLeast, type Principal, type PublicRoute, type RouteOrganization } from "./route.js";
+import { type RequestClient, type RequestTrust, readClient } from "./trust.js";
 
 /** How long a request may take, in milliseconds: the deadline of every call that it makes. */
 const REQUEST_DEADLINE_MS = 20_000;
@@ -21,6 +22,7 @@ export interface RouteParts {
   readonly gate: Gate;
   readonly limiter: RateLimiter;
   readonly limits: RouteLimits;
+  readonly trust: RequestTrust;
 }
 
 /** Serves one request: who asks, how often, for what organization, with what; then the handler. */
@@ -32,6 +34,7 @@ export async function serveRoute<C>(
 ): Promise<unknown> {
   const { localMode } = route;
   const siloName = parts.silo.name;
+  const client = readClient(request.raw, parts.trust);
   if (route.deprecation !== undefined) {
     reply.headers(toDeprecationHeaders(route.deprecation, request.params as Record<string, string>));
   }
@@ -44,11 +47,11 @@ export async function serveRoute<C>(
     signal: undefined,
     traceparent: adoptTraceparent(readHeader(request, "traceparent") ?? null),
   };
-  const principal = await withCallContext(call, () => admit(route, parts, request, reply));
+  const principal = await withCallContext(call, () => admit(route, parts, { request, reply, client }));
   const viewer =
     principal === undefined
       ? undefined
-      : ({ kind: "user", userId: principal.userId, tokenId: principal.tokenId, ipAddress: request.ip } as const);
+      : ({ kind: "user", userId: principal.userId, tokenId: principal.tokenId, ipAddress: client.address } as const);
   return withCallContext({ ...call, viewer }, async () => {
     const params = parse(route.params, request.params, "path");
     const organization = await findOrganization(route, parts, request, principal);
@@ -70,11 +73,10 @@ export async function serveRoute<C>(
 async function admit<C>(
   route: PublicRoute<C>,
   { gate, limiter, limits }: RouteParts,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  { request, reply, client }: { request: FastifyRequest; reply: FastifyReply; client: RequestClient },
 ): Promise<Principal | undefined> {
   const asStranger = (): void => {
-    reply.headers(limiter.take("address", request.ip, limits.perStranger));
+    reply.headers(limiter.take("address", client.address, limits.perStranger));
   };
   if (route.access.kind === "anyone") {
     asStranger();
@@ -87,7 +89,7 @@ async function admit<C>(
     throw createUnauthenticatedProblem(token !== undefined);
   }
   reply.headers(limiter.take("token", principal.tokenId, limits.perToken));
-  gate.noteUse(route.localMode, principal, request.ip);
+  gate.noteUse(route.localMode, principal, client.address);
   const { scope } = route.access;
   if (scope !== undefined && !principal.scopes.has(scope)) {
     throw new ProblemError(403, "SCOPE_MISSING", `The token does not have the scope ${scope}.`);

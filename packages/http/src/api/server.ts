@@ -13,6 +13,7 @@ import { createNotFoundProblem, ProblemError, toProblem } from "./problem-error.
 import { createRateLimiter } from "./rate-limit.js";
 import type { InternalRoute, PublicRoute } from "./route.js";
 import { type RouteParts, serveRoute } from "./serve-route.js";
+import type { RequestTrust } from "./trust.js";
 
 /** The largest body, in bytes. */
 const BODY_MAX_BYTES = 256 * 1024;
@@ -45,6 +46,8 @@ export interface HttpServerOptions<C> {
   readonly gate: Gate;
   /** Default {@link DEFAULT_ROUTE_LIMITS}. */
   readonly routeLimits?: RouteLimits;
+  /** Default: nobody is believed. */
+  readonly trust?: RequestTrust;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default `Date.now`. */
@@ -59,6 +62,7 @@ export async function startHttpServer<C>(options: HttpServerOptions<C>): Promise
     gate: options.gate,
     limiter: createRateLimiter(options.now),
     limits: options.routeLimits ?? DEFAULT_ROUTE_LIMITS,
+    trust: options.trust ?? {},
   };
   addPages(app, options);
   addRoutes(app, options, parts);

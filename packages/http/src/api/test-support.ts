@@ -6,6 +6,7 @@ import type { Gate, RouteLimits } from "./gate.js";
 import { pageQuery } from "./paging.js";
 import { defineRoute, type PublicRoute } from "./route.js";
 import { startHttpServer } from "./server.js";
+import type { RequestTrust } from "./trust.js";
 
 /** Nothing: the routes of these tests need no context. */
 export type NoContext = Readonly<Record<string, never>>;
@@ -27,6 +28,7 @@ export async function startTestServer(
   options: {
     /** Default {@link DEFAULT_ROUTE_LIMITS}. */ readonly routeLimits?: RouteLimits;
     readonly silo?: Silo;
+    readonly trust?: RequestTrust;
     readonly now?: () => number;
   } = {},
 ): Promise<TestServer> {

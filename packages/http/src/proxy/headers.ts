@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { type BlockList, isIP } from "node:net";
+import { isTrustedProxy, toPlainAddress } from "../trusted-proxies.js";
 
 /** Headers of one connection, never sent on (RFC 9110 §7.6.1), and those that this proxy answers itself. */
 const HOP_BY_HOP = new Set([
@@ -126,8 +127,8 @@ function namedInConnection(value: string | undefined): ReadonlySet<string> | und
 }
 
 function pushForwarding(headers: string[], req: IncomingMessage, trusted: BlockList | undefined): void {
-  const peer = plainAddress(req.socket.remoteAddress ?? "");
-  const isTrusted = isTrustedPeer(peer, trusted);
+  const peer = toPlainAddress(req.socket.remoteAddress ?? "");
+  const isTrusted = isTrustedProxy(peer, trusted);
   const before = (name: string) => {
     const value = isTrusted ? req.headers[name] : undefined;
     return Array.isArray(value) ? value.join(", ") : value;
@@ -138,16 +139,6 @@ function pushForwarding(headers: string[], req: IncomingMessage, trusted: BlockL
   headers.push("x-forwarded-host", before("x-forwarded-host") ?? host);
   const node = isIP(peer) === 6 ? `"[${peer}]"` : peer || "unknown";
   headers.push("forwarded", joinList(before("forwarded"), `for=${node};host="${host}";proto=http`));
-}
-
-function isTrustedPeer(peer: string, trusted: BlockList | undefined): boolean {
-  const family = isIP(peer);
-  return trusted !== undefined && family !== 0 && trusted.check(peer, family === 6 ? "ipv6" : "ipv4");
-}
-
-/** An IPv4 address that came in over an IPv6 socket, as IPv4. */
-function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") ? address.slice(7) : address;
 }
 
 function joinList(before: string | undefined, last: string): string {
