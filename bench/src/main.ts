@@ -2,6 +2,7 @@ import { runDirectoryBench } from "./directory/directory-bench.js";
 import { runLocatorBench } from "./locator/locator-bench.js";
 import type { BenchOptions } from "./options.js";
 import { runOutboxBench } from "./outbox/outbox-bench.js";
+import { runRouterBench } from "./router/router-bench.js";
 import { runRpcBench } from "./rpc/rpc-bench.js";
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
@@ -9,6 +10,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   locator: runLocatorBench,
   directory: runDirectoryBench,
   outbox: runOutboxBench,
+  router: runRouterBench,
 };
 
 const [name = "", ...rest] = process.argv.slice(2);

@@ -1,3 +1,4 @@
+export { writeCopy } from "./disk/write-copy.js";
 export { DiskCopyError } from "./errors.js";
 export { explainRoute, type RouteExplanation } from "./explain-route.js";
 export { type Following, type FollowOptions, followRoutes } from "./follow-routes.js";
