@@ -1,6 +1,7 @@
 import { auditLogModule } from "@cellway/audit-log";
 import { createDirectoryModule, type DirectoryOptions } from "@cellway/directory";
 import type { ServiceModule } from "@cellway/host";
+import { createIngestModule, type IngestOptions } from "@cellway/ingest";
 import { integrationModule } from "@cellway/integration";
 import { organizationModule } from "@cellway/organization";
 import { replicaModule } from "@cellway/replica";
@@ -8,7 +9,9 @@ import { userModule } from "@cellway/user";
 import { userIpModule } from "@cellway/user-ip";
 
 /** Every service there is. A silo runs those that are local to it. */
-export function createModules(options: DirectoryOptions = {}): readonly ServiceModule[] {
+export function createModules(
+  options: DirectoryOptions & { readonly ingest?: IngestOptions } = {},
+): readonly ServiceModule[] {
   return [
     userModule,
     integrationModule,
@@ -17,6 +20,7 @@ export function createModules(options: DirectoryOptions = {}): readonly ServiceM
     replicaModule,
     auditLogModule,
     userIpModule,
+    createIngestModule(options.ingest),
   ];
 }
 

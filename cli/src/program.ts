@@ -158,11 +158,13 @@ function addCells(program: Command, ctx: CommandContext, finish: Finish): void {
     .requiredOption("--number <number>", "what its own topology file says: 1 to 1023, never used before", parseCount)
     .requiredOption("--rpc-address <origin>", "where its RPC listener is reached")
     .option("--http-address <origin>", "where its public HTTP listener is reached, for routers")
+    .option("--ingest-address <origin>", "where it takes events, if that is not the HTTP address")
     .option("--draining", "do not give it organizations yet")
     .action(async (name, options) => finish(await (await change()).runCellsAdd(name, options, ctx)));
   addWeighing(define("update <name>", "change what is named of a cell; what lives there stays"))
     .option("--rpc-address <origin>", "where its RPC listener is reached now")
     .option("--http-address <origin>", "where its public HTTP listener is reached now; empty takes it away")
+    .option("--ingest-address <origin>", "where it takes events now; empty makes it the HTTP address")
     .action(async (name, options) => finish(await (await change()).runCellsUpdate(name, options, ctx)));
   define("drain <name>", "give a cell no new organizations; what lives there is served as before").action(
     async (name, options) => finish(await (await change()).runCellsDrain(name, "draining", options, ctx)),

@@ -246,7 +246,8 @@ function readChoice<const T extends string>(
   return choice;
 }
 
-function readWhole(
+/** Reads a whole number within bounds. @throws ConfigError */
+export function readWhole(
   reader: SettingsReader,
   name: SettingName,
   bounds: { min: number; max: number; fallback: number },

@@ -111,6 +111,31 @@ export const SETTINGS = [
     "A file with CELLWAY_EDGE_FEED_KEYS instead; read again when it changes and on SIGHUP.",
   ),
   setting(
+    "CELLWAY_RELAYS",
+    "none",
+    "id=public key, …",
+    "Cells and ingest routers: the Relays that may ask for project configurations, by their signatures; `cellway keys relay` makes such keys.",
+  ),
+  setting(
+    "CELLWAY_INGEST_PUBLIC_URL",
+    "none",
+    "URL",
+    "Cell: where it takes events from outside; Relays are told, and send there instead of through a router.",
+  ),
+  setting("CELLWAY_INGEST_RETENTION_HOURS", "72", "hours, 1 to 8760", "Cell: how long what was sent to it is kept."),
+  setting(
+    "CELLWAY_INGEST_STORED_MAX_BYTES",
+    "10737418240",
+    "bytes, 1048576 or more",
+    "Cell: how much of it is kept; when there is more, senders are told to come again later.",
+  ),
+  setting(
+    "CELLWAY_INGEST_KEY_REQUESTS_PER_MINUTE",
+    "6000",
+    "requests, 1 to 10000000",
+    "Cell: how often one project key may send, counted in each process by itself.",
+  ),
+  setting(
     "CELLWAY_RPC_TOKENS_ALLOWED",
     "false",
     "true | false",

@@ -1,6 +1,7 @@
 import { auditLogModule } from "@cellway/audit-log";
 import { directoryModule } from "@cellway/directory";
 import type { ServiceModule } from "@cellway/host";
+import { ingestModule } from "@cellway/ingest";
 import { integrationModule } from "@cellway/integration";
 import { organizationModule } from "@cellway/organization";
 import { replicaModule } from "@cellway/replica";
@@ -16,4 +17,5 @@ export const MODULES: readonly ServiceModule[] = [
   replicaModule,
   auditLogModule,
   userIpModule,
+  ingestModule,
 ];

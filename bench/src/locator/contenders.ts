@@ -58,7 +58,11 @@ export function createLocatorContender({ ids, slugs, cells, aliases, projectKeys
   const locator = new Locator({ directory, metrics: createMetrics({ silo: "bench" }) });
   const { memory } = locator;
   for (const name of new Set(cells)) {
-    const addresses = { address: `http://${name}.internal:1`, httpAddress: `http://${name}.internal:2` };
+    const addresses = {
+      address: `http://${name}.internal:1`,
+      httpAddress: `http://${name}.internal:2`,
+      ingestAddress: "",
+    };
     memory.stateCell({ name, locality: "us", ...addresses, epoch: 1, isDeleted: false });
   }
   let epoch = 1;

@@ -17,6 +17,8 @@ export interface CellsUpdateOptions extends CellOptions {
   readonly rpcAddress?: string;
   /** Empty takes it away. */
   readonly httpAddress?: string;
+  /** Where it takes events, if that is not `httpAddress`. */
+  readonly ingestAddress?: string;
   readonly weight?: number;
   /** 0 for no limit. */
   readonly capacity?: number;
@@ -32,7 +34,7 @@ export interface CellsAddOptions extends CellsUpdateOptions {
 
 /** Makes a cell that runs known to the fleet. */
 export function runCellsAdd(name: string, options: CellsAddOptions, ctx: CommandContext): Promise<number> {
-  const { number, locality, rpcAddress, httpAddress = "", weight = 0, capacity = 0 } = options;
+  const { number, locality, rpcAddress, httpAddress = "", ingestAddress = "", weight = 0, capacity = 0 } = options;
   const state = options.draining === true ? CellState.DRAINING : CellState.ACTIVE;
   return changeCell(options, ctx, async (directory) => {
     const { cell } = await directory.addCell({
@@ -41,6 +43,7 @@ export function runCellsAdd(name: string, options: CellsAddOptions, ctx: Command
       locality,
       rpcAddress,
       httpAddress,
+      ingestAddress,
       weight,
       capacity,
       state,
@@ -51,10 +54,11 @@ export function runCellsAdd(name: string, options: CellsAddOptions, ctx: Command
 
 /** Changes a cell's address, weight or capacity. @throws UsageError when nothing is to be changed */
 export function runCellsUpdate(name: string, options: CellsUpdateOptions, ctx: CommandContext): Promise<number> {
-  const { rpcAddress, httpAddress, weight, capacity } = options;
+  const { rpcAddress, httpAddress, ingestAddress, weight, capacity } = options;
   const paths = [
     ...(rpcAddress === undefined ? [] : ["rpc_address"]),
     ...(httpAddress === undefined ? [] : ["http_address"]),
+    ...(ingestAddress === undefined ? [] : ["ingest_address"]),
     ...(weight === undefined ? [] : ["weight"]),
     ...(capacity === undefined ? [] : ["capacity"]),
   ];
@@ -65,6 +69,7 @@ export function runCellsUpdate(name: string, options: CellsUpdateOptions, ctx: C
   const change = {
     rpcAddress: rpcAddress ?? "",
     httpAddress: httpAddress ?? "",
+    ingestAddress: ingestAddress ?? "",
     weight: weight ?? 0,
     capacity: capacity ?? 0,
   };

@@ -59,6 +59,7 @@ export function describeCell({ name, number, locality, rpcAddress, weight, capac
     locality,
     rpcAddress,
     httpAddress: cell.httpAddress === "" ? null : cell.httpAddress,
+    ingestAddress: cell.ingestAddress === "" ? null : cell.ingestAddress,
     weight,
     capacity: capacity === 0 ? null : capacity,
     state: stateOf(cell),

@@ -13,6 +13,7 @@ import { createLogger, createMetrics, type Logger } from "@cellway/telemetry";
 import type { CommandContext } from "../context.js";
 import { CONTRACTS } from "../contracts.js";
 import { EXIT_OK, UsageError } from "../errors.js";
+import { parseIngestConfig } from "../ingest-config.js";
 import { followSetting, type LiveFollower } from "../live-setting.js";
 import { createModules } from "../modules.js";
 import { parseKeyText, parseMethodList, parseServeConfig, type ServeConfig } from "../serve-config.js";
@@ -49,6 +50,7 @@ export async function runServe(options: ServeCommandOptions, ctx: CommandContext
 async function runServeSilo(options: { silo: SiloKind; migrate?: boolean }, ctx: CommandContext): Promise<number> {
   const warnings: string[] = [];
   const config = parseServeConfig(options.silo, ctx.env, CONTRACTS, (message) => warnings.push(message));
+  const ingest = parseIngestConfig(ctx.env, (message) => warnings.push(message));
   const logger = createLogger({ silo: config.silo.name, level: config.logLevel });
   for (const message of warnings) logger.warn(message);
   const stopping = waitForStop(ctx, logger, STOP_MAX_MS);
@@ -61,7 +63,7 @@ async function runServeSilo(options: { silo: SiloKind; migrate?: boolean }, ctx:
   const edgeFeedKeys = createEdgeFeedKeys(
     config.edgeFeedKeys === undefined ? [] : parseEdgeFeedKeys(config.edgeFeedKeys.text, config.edgeFeedKeys.source),
   );
-  const modules = createModules({ edgeFeedKeys });
+  const modules = createModules({ edgeFeedKeys, ingest });
   if (options.migrate === true) {
     const applied = await migrateSilo({ ...config, modules, phase: "expand" });
     logger.info({ applied: applied.map(({ service, name }) => `${service}/${name}`) }, "the database is migrated");

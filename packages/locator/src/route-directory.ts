@@ -45,8 +45,8 @@ export function createRemoteDirectory(client: Client<typeof DirectoryService>): 
     },
     async listCells() {
       const { cells } = await client.listCells({});
-      return cells.map(({ name, locality, rpcAddress, httpAddress }) => {
-        return { name, locality, address: rpcAddress, httpAddress, epoch: 0, isDeleted: false };
+      return cells.map(({ name, locality, rpcAddress, httpAddress, ingestAddress }) => {
+        return { name, locality, address: rpcAddress, httpAddress, ingestAddress, epoch: 0, isDeleted: false };
       });
     },
   };

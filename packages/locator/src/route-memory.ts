@@ -11,6 +11,8 @@ export interface RoutedCell {
   readonly address: string;
   /** The origin of its public HTTP listener; empty while nobody has said it. */
   readonly httpAddress: string;
+  /** The origin at which it takes events; empty where that is `httpAddress`. */
+  readonly ingestAddress: string;
 }
 
 /** What the feed or an answer says of an organization. Of two the one with the greater epoch holds. */
@@ -152,12 +154,12 @@ export class RouteMemory {
   }
 
   /** Takes over what is said of a cell, unless something newer is known. */
-  stateCell({ name, locality, address, httpAddress, epoch, isDeleted }: CellStatement): void {
+  stateCell({ name, locality, address, httpAddress, ingestAddress, epoch, isDeleted }: CellStatement): void {
     const slot = this.slotOf(name);
     slot.isSeen = true;
     if (epoch < slot.epoch) return;
     slot.epoch = epoch;
-    slot.cell = isDeleted ? undefined : { name, locality, address, httpAddress };
+    slot.cell = isDeleted ? undefined : { name, locality, address, httpAddress, ingestAddress };
     this.version += 1;
   }
 
@@ -183,6 +185,7 @@ export class RouteMemory {
       locality: cell?.locality ?? "",
       address: cell?.address ?? "",
       httpAddress: cell?.httpAddress ?? "",
+      ingestAddress: cell?.ingestAddress ?? "",
       epoch,
       isDeleted: cell === undefined,
     }));
@@ -266,8 +269,8 @@ export class RouteMemory {
   }
 }
 
-function toCellStatement({ name, locality, rpcAddress, httpAddress, epoch, isDeleted }: CellRoute): CellStatement {
-  return { name, locality, address: rpcAddress, httpAddress, epoch: Number(epoch), isDeleted };
+function toCellStatement({ name, locality, rpcAddress, httpAddress, ingestAddress, epoch, isDeleted }: CellRoute) {
+  return { name, locality, address: rpcAddress, httpAddress, ingestAddress, epoch: Number(epoch), isDeleted };
 }
 
 function readTime(timestamp: Parameters<typeof timestampMs>[0] | undefined): number | undefined {

@@ -27,7 +27,7 @@ function createTestDirectory(): TestDirectory {
     },
     listCells: async () =>
       ["us1", "us2", "de1"].map((name) => {
-        const addresses = { address: `http://${name}.test:1`, httpAddress: `http://${name}.test:2` };
+        const addresses = { address: `http://${name}.test:1`, httpAddress: `http://${name}.test:2`, ingestAddress: "" };
         return { name, locality: name.slice(0, 2), ...addresses, epoch: 0, isDeleted: false };
       }),
   };

@@ -68,9 +68,30 @@ describe("a good topology", () => {
     const topology = parseTopology(createJson().json, "cells.json");
     expect(topology.controlRpcAddress).toBe("http://control.internal:8001");
     expect([...topology.cells.values()]).toEqual([
-      { name: "us1", number: 1, locality: "us", rpcAddress: "http://us1.internal:8011", httpAddress: "" },
-      { name: "us2", number: 2, locality: "us", rpcAddress: "http://us2.internal:8021", httpAddress: "" },
-      { name: "de1", number: 3, locality: "de", rpcAddress: "http://de1.internal:8031", httpAddress: "" },
+      {
+        name: "us1",
+        number: 1,
+        locality: "us",
+        rpcAddress: "http://us1.internal:8011",
+        httpAddress: "",
+        ingestAddress: "",
+      },
+      {
+        name: "us2",
+        number: 2,
+        locality: "us",
+        rpcAddress: "http://us2.internal:8021",
+        httpAddress: "",
+        ingestAddress: "",
+      },
+      {
+        name: "de1",
+        number: 3,
+        locality: "de",
+        rpcAddress: "http://de1.internal:8031",
+        httpAddress: "",
+        ingestAddress: "",
+      },
     ]);
   });
 

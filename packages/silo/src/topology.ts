@@ -21,6 +21,8 @@ export interface Cell {
   readonly rpcAddress: string;
   /** Where its public HTTP listener is reached, for routers; empty while the file does not say it. */
   readonly httpAddress: string;
+  /** The origin at which it takes events; empty where that is `httpAddress`. */
+  readonly ingestAddress: string;
 }
 
 /** Who may live in a locality. A single-tenant one is never offered for choice. */
@@ -68,6 +70,7 @@ const topologySchema = z.strictObject({
           .max(CELL_NUMBER_MAX, `must be 1 to ${CELL_NUMBER_MAX}`),
         rpc_address: address,
         http_address: address.optional(),
+        ingest_address: address.optional(),
       }),
     )
     .min(1, "must name at least one cell"),
@@ -91,7 +94,7 @@ type TopologyInput = z.infer<typeof topologySchema>;
 /**
  * Reads a topology from parsed JSON.
  *
- * @param input - the JSON value: `{control: {rpc_address}, cells: [{name, number, rpc_address, http_address?}], localities:
+ * @param input - the JSON value: `{control: {rpc_address}, cells: [{name, number, rpc_address, http_address?, ingest_address?}], localities:
  *   [{name, display_name?, category?, cells, new_organization_cell?}]}`. An old key is read as the current one (aliases.ts).
  * @param source - the file or variable it came from, for messages.
  * @param onOld - told of each old key that the topology has, by its name in the alias table: `topology.…`.
@@ -117,6 +120,7 @@ export function parseTopology(input: unknown, source: string, onOld?: (old: stri
           locality: localityOf.get(cell.name) ?? "",
           rpcAddress: cell.rpc_address,
           httpAddress: cell.http_address ?? "",
+          ingestAddress: cell.ingest_address ?? "",
         },
       ]),
     ),
@@ -144,6 +148,7 @@ export function formatTopology(topology: Topology): unknown {
       number: cell.number,
       rpc_address: cell.rpcAddress,
       ...(cell.httpAddress === "" ? {} : { http_address: cell.httpAddress }),
+      ...(cell.ingestAddress === "" ? {} : { ingest_address: cell.ingestAddress }),
     })),
     localities: [...topology.localities.values()].map((locality) => ({
       name: locality.name,

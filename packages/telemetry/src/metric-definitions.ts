@@ -1,4 +1,5 @@
 import { HTTP_METRIC_DEFINITIONS } from "./http-metric-definitions.js";
+import { INGEST_METRIC_DEFINITIONS } from "./ingest-metric-definitions.js";
 import { CALL_SECONDS, type MetricDefinition } from "./metric-definition.js";
 
 /** Every metric that a process exposes. */
@@ -9,6 +10,7 @@ export const METRIC_DEFINITIONS = {
     labels: ["version", "contract"],
   },
   ...HTTP_METRIC_DEFINITIONS,
+  ...INGEST_METRIC_DEFINITIONS,
   cellway_rpc_client_calls_total: {
     type: "counter",
     help: "Calls made to another silo, by outcome. `code` is the Connect code, `ok` on success.",

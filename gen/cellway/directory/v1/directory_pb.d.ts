@@ -91,6 +91,13 @@ export declare type Cell = Message<"cellway.directory.v1.Cell"> & {
    * @generated from field: string http_address = 10;
    */
   httpAddress: string;
+
+  /**
+   * The origin at which it takes events, to which ingest routers send them. Empty where that is http_address.
+   *
+   * @generated from field: string ingest_address = 11;
+   */
+  ingestAddress: string;
 };
 
 /**
@@ -366,6 +373,13 @@ export declare type AddCellRequest = Message<"cellway.directory.v1.AddCellReques
    * @generated from field: string http_address = 8;
    */
   httpAddress: string;
+
+  /**
+   * The origin at which it takes events, in the same form; empty where that is http_address.
+   *
+   * @generated from field: string ingest_address = 9;
+   */
+  ingestAddress: string;
 };
 
 /**
@@ -408,7 +422,7 @@ export declare type UpdateCellRequest = Message<"cellway.directory.v1.UpdateCell
   name: string;
 
   /**
-   * Of rpc_address, http_address, weight, capacity and state.
+   * Of rpc_address, http_address, ingest_address, weight, capacity and state.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -448,6 +462,13 @@ export declare type UpdateCellRequest = Message<"cellway.directory.v1.UpdateCell
    * @generated from field: string http_address = 7;
    */
   httpAddress: string;
+
+  /**
+   * See AddCellRequest; empty makes it http_address again. Ingest routers hear of it within a second.
+   *
+   * @generated from field: string ingest_address = 8;
+   */
+  ingestAddress: string;
 };
 
 /**

@@ -256,6 +256,13 @@ export declare type CellRoute = Message<"cellway.directory.v1.CellRoute"> & {
    * @generated from field: string http_address = 6;
    */
   httpAddress: string;
+
+  /**
+   * The origin at which it takes events. Empty where that is http_address, and from a control that does not know it yet.
+   *
+   * @generated from field: string ingest_address = 7;
+   */
+  ingestAddress: string;
 };
 
 /**

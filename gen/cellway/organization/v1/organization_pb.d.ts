@@ -1951,6 +1951,80 @@ export declare type DeleteProjectKeyRequest = Message<"cellway.organization.v1.D
 export declare const DeleteProjectKeyRequestSchema: GenMessage<DeleteProjectKeyRequest>;
 
 /**
+ * Names keys.
+ *
+ * @generated from message cellway.organization.v1.BatchGetProjectKeysRequest
+ */
+export declare type BatchGetProjectKeysRequest = Message<"cellway.organization.v1.BatchGetProjectKeysRequest"> & {
+  /**
+   * The cell.
+   *
+   * @generated from field: string cell_name = 1;
+   */
+  cellName: string;
+
+  /**
+   * 32 hexadecimal digits each, at most 500, no two the same.
+   *
+   * @generated from field: repeated string public_keys = 2;
+   */
+  publicKeys: string[];
+};
+
+/**
+ * Describes the message cellway.organization.v1.BatchGetProjectKeysRequest.
+ * Use `create(BatchGetProjectKeysRequestSchema)` to create a new message.
+ */
+export declare const BatchGetProjectKeysRequestSchema: GenMessage<BatchGetProjectKeysRequest>;
+
+/**
+ * The keys.
+ *
+ * @generated from message cellway.organization.v1.BatchGetProjectKeysResponse
+ */
+export declare type BatchGetProjectKeysResponse = Message<"cellway.organization.v1.BatchGetProjectKeysResponse"> & {
+  /**
+   * In no order.
+   *
+   * @generated from field: repeated cellway.organization.v1.ProjectKeyInUse keys = 1;
+   */
+  keys: ProjectKeyInUse[];
+};
+
+/**
+ * Describes the message cellway.organization.v1.BatchGetProjectKeysResponse.
+ * Use `create(BatchGetProjectKeysResponseSchema)` to create a new message.
+ */
+export declare const BatchGetProjectKeysResponseSchema: GenMessage<BatchGetProjectKeysResponse>;
+
+/**
+ * A key with the project that it belongs to.
+ *
+ * @generated from message cellway.organization.v1.ProjectKeyInUse
+ */
+export declare type ProjectKeyInUse = Message<"cellway.organization.v1.ProjectKeyInUse"> & {
+  /**
+   * The key.
+   *
+   * @generated from field: cellway.organization.v1.ProjectKey key = 1;
+   */
+  key?: ProjectKey | undefined;
+
+  /**
+   * Of the project.
+   *
+   * @generated from field: string project_slug = 2;
+   */
+  projectSlug: string;
+};
+
+/**
+ * Describes the message cellway.organization.v1.ProjectKeyInUse.
+ * Use `create(ProjectKeyInUseSchema)` to create a new message.
+ */
+export declare const ProjectKeyInUseSchema: GenMessage<ProjectKeyInUse>;
+
+/**
  * The key is gone.
  *
  * @generated from message cellway.organization.v1.DeleteProjectKeyResponse
@@ -2517,6 +2591,17 @@ export declare const OrganizationService: GenService<{
     methodKind: "unary";
     input: typeof ListProjectKeysRequestSchema;
     output: typeof ListProjectKeysResponseSchema;
+  },
+  /**
+   * Keys by their public half, of organizations that are active; others, and those that are not here, are left out. For
+   * whatever takes events in.
+   *
+   * @generated from rpc cellway.organization.v1.OrganizationService.BatchGetProjectKeys
+   */
+  batchGetProjectKeys: {
+    methodKind: "unary";
+    input: typeof BatchGetProjectKeysRequestSchema;
+    output: typeof BatchGetProjectKeysResponseSchema;
   },
   /**
    * Deletes a key for good. OK also when there is none.

@@ -2,6 +2,7 @@ export { DEFAULT_ROUTE_LIMITS, type Gate, type OrganizationPlace, type RouteLimi
 export { createOpenApiDocument } from "./openapi.js";
 export { pageQuery, toPageRequest } from "./paging.js";
 export { createNotFoundProblem, ProblemError, toProblem } from "./problem-error.js";
+export { createRateLimiter, type RateLimiter } from "./rate-limit.js";
 export {
   defineRoute,
   type InternalRoute,

@@ -117,10 +117,11 @@ export interface PublicRoute<C> extends Omit<RouteSpec<C>, "handle"> {
  * asked by whom it may be.
  */
 export interface InternalRoute<C> {
-  readonly method: HttpMethod;
-  /** An exact path; a slash at its end makes no difference. */
+  readonly method: HttpMethod | "OPTIONS";
+  /** `{name}` stands for one segment, which the handler reads itself; a slash at its end makes no difference. */
   readonly path: string;
   readonly localMode: LocalMode;
+  /** Nothing of the body was read: its bound, and what it may be, are the handler's. */
   handle(context: C, req: IncomingMessage, res: ServerResponse): Promise<void>;
 }
 

@@ -139,7 +139,7 @@ function addRoutes<C>(app: FastifyInstance, options: HttpServerOptions<C>, parts
     const { name, method, localMode } = route;
     app.route({
       method,
-      url: route.path.replace(/\{([a-z_]+)\}/g, ":$1"),
+      url: toPattern(route.path),
       config: { name },
       handler: async (request, reply) => {
         const own = contextOrThrow({ route, context }, options);
@@ -151,27 +151,41 @@ function addRoutes<C>(app: FastifyInstance, options: HttpServerOptions<C>, parts
   }
 }
 
-/** Their handlers write what they like; an error is logged, and 500 where nothing was written yet. */
+function toPattern(path: string): string {
+  return path.replace(/\{([a-z_]+)\}/g, ":$1");
+}
+
+/** Their handlers read and write what they like; an error is logged, and 500 where nothing was written yet. */
 function addInternalRoutes<C>(app: FastifyInstance, options: HttpServerOptions<C>): void {
-  for (const { route, context } of options.internalRoutes ?? []) {
-    const { method, path, localMode } = route;
-    app.route({
-      method,
-      url: path,
-      handler: async (request, reply) => {
-        const own = contextOrThrow({ route, context }, options);
-        reply.hijack();
-        try {
-          const side = { localMode, siloName: options.silo.name };
-          await withSiloContext(side, () => route.handle(own, request.raw, reply.raw));
-        } catch (error) {
-          options.logger.error({ err: error, request_id: request.id, route: path }, "an internal HTTP route failed");
-          if (reply.raw.headersSent) reply.raw.destroy();
-          else reply.raw.writeHead(500).end();
-        }
-      },
-    });
-  }
+  void app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser("*", (_request, _payload, done) => done(null));
+    for (const mounted of options.internalRoutes ?? []) addInternalRoute(scope, mounted, options);
+  });
+}
+
+function addInternalRoute<C>(
+  app: FastifyInstance,
+  { route, context }: Mounted<InternalRoute<C>, C>,
+  options: HttpServerOptions<C>,
+): void {
+  const { method, path, localMode } = route;
+  app.route({
+    method,
+    url: toPattern(path),
+    handler: async (request, reply) => {
+      const own = contextOrThrow({ route, context }, options);
+      reply.hijack();
+      try {
+        const side = { localMode, siloName: options.silo.name };
+        await withSiloContext(side, () => route.handle(own, request.raw, reply.raw));
+      } catch (error) {
+        options.logger.error({ err: error, request_id: request.id, route: path }, "an internal HTTP route failed");
+        if (reply.raw.headersSent) reply.raw.destroy();
+        else reply.raw.writeHead(500).end();
+      }
+    },
+  });
 }
 
 /** @throws 404, logged, for what belongs to the other side. */

@@ -14,6 +14,9 @@ const RECORD_BYTES = 20;
 const LENGTH_BYTES = 4;
 const DIGEST_BYTES = 32;
 
+/** What later versions learned of cells. */
+type LaterAddress = "httpAddress" | "ingestAddress";
+
 /** What a copy says besides its routes. */
 export interface DiskFooter {
   /** The localities that it was made for; empty for all. */
@@ -21,8 +24,8 @@ export interface DiskFooter {
   readonly feedId: string;
   readonly cursor: string;
   readonly completeUntilMs: number | null;
-  /** In the order of the numbers that records name. Written before HTTP addresses were known, it has none. */
-  readonly cells: readonly (Omit<CellStatement, "httpAddress"> & Partial<Pick<CellStatement, "httpAddress">>)[];
+  /** In the order of the numbers that records name. Written before an address of cells was known, it has none. */
+  readonly cells: readonly (Omit<CellStatement, LaterAddress> & Partial<Pick<CellStatement, LaterAddress>>)[];
 }
 
 /** The beginning of every copy. */
@@ -73,7 +76,8 @@ export function decodeCopy(copy: Buffer, memory: RouteMemory, localities: readon
   const footer = readFooter(copy);
   if (JSON.stringify(footer.localities) !== JSON.stringify(localities))
     throw new DiskCopyError(`the copy is of the localities ${footer.localities.join(", ") || "of everybody"}`);
-  for (const cell of footer.cells) memory.stateCell({ ...cell, httpAddress: cell.httpAddress ?? "" });
+  for (const cell of footer.cells)
+    memory.stateCell({ ...cell, httpAddress: cell.httpAddress ?? "", ingestAddress: cell.ingestAddress ?? "" });
   let at = MAGIC.length;
   let count = 0;
   while (copy[at] !== END) {
@@ -91,8 +95,9 @@ export function decodeCopy(copy: Buffer, memory: RouteMemory, localities: readon
     at += RECORD_BYTES + length;
   }
   memory.feedId = footer.feedId;
-  // Who wrote it may have passed over what the feed said of HTTP addresses: only a snapshot says it again.
-  memory.cursor = footer.cells.every(({ httpAddress }) => httpAddress !== undefined) ? footer.cursor : "";
+  // Who wrote it may have passed over what the feed said of addresses: only a snapshot says it again.
+  const isWhole = footer.cells.every((cell) => cell.httpAddress !== undefined && cell.ingestAddress !== undefined);
+  memory.cursor = isWhole ? footer.cursor : "";
   memory.completeUntilMs = footer.completeUntilMs ?? undefined;
   memory.isComplete = true;
   return count;

@@ -19,9 +19,13 @@ export function assertCellAddress({ topology }: Pick<ServiceContext, "topology">
 }
 
 /** @throws INVALID_ARGUMENT / INVALID_FIELD when routers cannot send requests to the address. Empty is none. */
-export function assertCellHttpAddress({ topology }: Pick<ServiceContext, "topology">, httpAddress: string): void {
-  if (httpAddress !== "" && !isOrigin(httpAddress))
-    throw createInvalidFieldError("http_address", "must be a lower-case http:// or https:// origin without a path");
-  if (httpAddress === topology.controlRpcAddress)
-    throw createInvalidFieldError("http_address", "is control's RPC address, which is never public");
+export function assertCellHttpAddress(
+  { topology }: Pick<ServiceContext, "topology">,
+  field: "http_address" | "ingest_address",
+  address: string,
+): void {
+  if (address !== "" && !isOrigin(address))
+    throw createInvalidFieldError(field, "must be a lower-case http:// or https:// origin without a path");
+  if (address === topology.controlRpcAddress)
+    throw createInvalidFieldError(field, "is control's RPC address, which is never public");
 }

@@ -50,13 +50,14 @@ export function toInviteStatusName(status: InviteStatus): string {
 
 /** A stored cell as the contract has it. */
 export function toCell(row: CellRow): MessageInitShape<typeof CellSchema> {
-  const { name, number, locality, rpcAddress, httpAddress, weight, capacity, state } = row;
+  const { name, number, locality, rpcAddress, httpAddress, ingestAddress, weight, capacity, state } = row;
   return {
     name,
     number,
     locality,
     rpcAddress,
     httpAddress: httpAddress ?? "",
+    ingestAddress: ingestAddress ?? "",
     weight,
     capacity: capacity ?? 0,
     state: CellState[state],

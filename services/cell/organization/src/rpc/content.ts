@@ -2,6 +2,7 @@ import type { OrganizationService } from "@cellway/gen/cellway/organization/v1/o
 import type { ServiceContext } from "@cellway/host";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { addTeamMember } from "./add-team-member.js";
+import { batchGetProjectKeys } from "./batch-get-project-keys.js";
 import { createProject } from "./create-project.js";
 import { createProjectKey } from "./create-project-key.js";
 import { createTeam } from "./create-team.js";
@@ -25,6 +26,7 @@ type ContentMethod =
   | "listProjects"
   | "createProjectKey"
   | "listProjectKeys"
+  | "batchGetProjectKeys"
   | "deleteProjectKey"
   | "getOrganizationOption"
   | "setOrganizationOption"
@@ -45,6 +47,7 @@ export function createContentRpc(
     listProjects: listProjects(context),
     createProjectKey: createProjectKey(context),
     listProjectKeys: listProjectKeys(context),
+    batchGetProjectKeys: batchGetProjectKeys(context),
     deleteProjectKey: deleteProjectKey(context),
     getOrganizationOption: getOrganizationOption(context),
     setOrganizationOption: setOrganizationOption(context),

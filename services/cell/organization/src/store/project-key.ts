@@ -1,6 +1,8 @@
 import { AuditEvent } from "@cellway/gen/cellway/audit/v1/records";
 import { type EntityManager, MoreThan } from "typeorm";
 import { recordAudit } from "../audit.js";
+import { OrganizationRow } from "../entities/organization.js";
+import { ProjectRow } from "../entities/project.js";
 import { ProjectKeyRow } from "../entities/project-key.js";
 
 /** Which keys of a project to list. */
@@ -33,6 +35,27 @@ export function listProjectKeys(manager: EntityManager, filter: ProjectKeyFilter
     order: { id: "ASC" },
     take: limit + 1,
   });
+}
+
+/** A key, and the slug of its project. */
+export interface ProjectKeyInUse {
+  readonly row: ProjectKeyRow;
+  readonly projectSlug: string;
+}
+
+/** Keys of active organizations by their public half; others are left out. In no order. */
+export async function findProjectKeysInUse(
+  manager: EntityManager,
+  publicKeys: readonly string[],
+): Promise<ProjectKeyInUse[]> {
+  const { entities, raw } = await manager
+    .createQueryBuilder(ProjectKeyRow, "key")
+    .innerJoin(ProjectRow, "project", "project.id = key.projectId")
+    .innerJoin(OrganizationRow, "organization", "organization.id = key.organizationId")
+    .addSelect("project.slug", "project_slug")
+    .where("key.publicKey = any(:publicKeys) and organization.status = 'ACTIVE'", { publicKeys })
+    .getRawAndEntities<{ project_slug: string }>();
+  return entities.map((row, index) => ({ row, projectSlug: raw[index]?.project_slug ?? "" }));
 }
 
 /** Removes a key of an organization; false when there was none. */

@@ -27,6 +27,10 @@ export class CellRow {
   @Column({ type: "text", name: "http_address", nullable: true })
   httpAddress: string | null;
 
+  /** The origin at which it takes events; null where that is `httpAddress`. */
+  @Column({ type: "text", name: "ingest_address", nullable: true })
+  ingestAddress: string | null;
+
   /** Its share of new organizations, relative to the other cells of the locality. */
   @Column({ type: "integer", default: 100 })
   weight: number;

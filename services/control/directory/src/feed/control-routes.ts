@@ -153,8 +153,12 @@ function takeChange(memory: RouteMemory, change: RouteChange): void {
   const slug = change.slug ?? "";
   switch (kind) {
     case "cell": {
-      const { locality, rpc_address: address, http_address: httpAddress } = change;
-      const addresses = { address: address ?? "", httpAddress: httpAddress ?? "" };
+      const { locality, rpc_address: address, http_address, ingest_address } = change;
+      const addresses = {
+        address: address ?? "",
+        httpAddress: http_address ?? "",
+        ingestAddress: ingest_address ?? "",
+      };
       memory.stateCell({ name: cellName, locality: locality ?? "", ...addresses, epoch, isDeleted });
       break;
     }
@@ -203,6 +207,14 @@ function createTableDirectory(database: SiloDatabase): RouteDirectory {
   };
 }
 
-function toCellStatement({ name, locality, rpc_address: address, http_address, route_epoch }: CellRouteRow) {
-  return { name, locality, address, httpAddress: http_address ?? "", epoch: Number(route_epoch), isDeleted: false };
+function toCellStatement({
+  name,
+  locality,
+  rpc_address: address,
+  http_address,
+  ingest_address,
+  route_epoch,
+}: CellRouteRow) {
+  const addresses = { address, httpAddress: http_address ?? "", ingestAddress: ingest_address ?? "" };
+  return { name, locality, ...addresses, epoch: Number(route_epoch), isDeleted: false };
 }

@@ -29,9 +29,18 @@ export function createHeartbeat(completeUntilMs: number, cursor: string): FeedMe
 
 /** Cells as a page of a snapshot. */
 export function createCellPage(rows: readonly CellRouteRow[]): FeedMessage {
-  const cells = rows.map(({ name, locality, rpc_address: rpcAddress, http_address, route_epoch: epoch }) => {
-    return { name, locality, rpcAddress, httpAddress: http_address ?? "", epoch };
-  });
+  const cells = rows.map(
+    ({ name, locality, rpc_address: rpcAddress, http_address, ingest_address, route_epoch: epoch }) => {
+      return {
+        name,
+        locality,
+        rpcAddress,
+        httpAddress: http_address ?? "",
+        ingestAddress: ingest_address ?? "",
+        epoch,
+      };
+    },
+  );
   return { event: { case: "routes", value: { cells, isSnapshot: true } } };
 }
 
@@ -100,7 +109,11 @@ function toKey(kind: KeyKind, value: string, organizationId: string) {
 }
 
 function toCellRoute({ cell_name: name, locality, id: epoch, is_deleted: isDeleted, ...at }: RouteChange) {
-  const { rpc_address, http_address } = at;
-  const addresses = { rpcAddress: rpc_address ?? "", httpAddress: http_address ?? "" };
+  const { rpc_address, http_address, ingest_address } = at;
+  const addresses = {
+    rpcAddress: rpc_address ?? "",
+    httpAddress: http_address ?? "",
+    ingestAddress: ingest_address ?? "",
+  };
   return { name, locality: locality ?? "", ...addresses, epoch, isDeleted };
 }

@@ -15,7 +15,8 @@ export function addCell(context: ServiceContext): MethodImpl<typeof DirectorySer
   return async (req) => {
     assertCellsCanChange(context);
     assertCellAddress(context, req.rpcAddress);
-    assertCellHttpAddress(context, req.httpAddress);
+    assertCellHttpAddress(context, "http_address", req.httpAddress);
+    assertCellHttpAddress(context, "ingest_address", req.ingestAddress);
     const row = await context.database
       .transaction((manager) => addOnce(manager, req))
       .catch((error: unknown) => {
@@ -43,6 +44,7 @@ async function addOnce(manager: EntityManager, req: AddCellRequest): Promise<Cel
     locality,
     rpcAddress,
     httpAddress: req.httpAddress === "" ? null : req.httpAddress,
+    ingestAddress: req.ingestAddress === "" ? null : req.ingestAddress,
     weight: req.weight === 0 ? CELL_WEIGHT_DEFAULT : req.weight,
     capacity: req.capacity === 0 ? null : req.capacity,
     state: req.state === CellState.DRAINING ? "DRAINING" : "ACTIVE",

@@ -10,7 +10,7 @@ import { createCellExistsError, createCellNotFoundError, createInvalidFieldError
 import { controlRoutesOf } from "../feed/control-routes.js";
 import { lockCell } from "../store/topology.js";
 
-const PATHS = ["rpc_address", "http_address", "weight", "capacity", "state"] as const;
+const PATHS = ["rpc_address", "http_address", "ingest_address", "weight", "capacity", "state"] as const;
 
 /** UpdateCell. */
 export function updateCell(context: ServiceContext): MethodImpl<typeof DirectoryService.method.updateCell> {
@@ -27,12 +27,15 @@ export function updateCell(context: ServiceContext): MethodImpl<typeof Directory
       .catch((error: unknown) => {
         throw isUniqueViolation(error) ? createCellExistsError(name, error) : error;
       });
-    if (change.rpcAddress !== undefined || change.httpAddress !== undefined) await controlRoutesOf(context).catchUp();
+    const isMoved = ["rpcAddress", "httpAddress", "ingestAddress"].some((name) => name in change);
+    if (isMoved) await controlRoutesOf(context).catchUp();
     return { cell: toCell(row) };
   };
 }
 
-type Change = Partial<Pick<CellRow, "rpcAddress" | "httpAddress" | "weight" | "capacity" | "state" | "source">>;
+type Change = Partial<
+  Pick<CellRow, "rpcAddress" | "httpAddress" | "ingestAddress" | "weight" | "capacity" | "state" | "source">
+>;
 
 function readChange(context: ServiceContext, req: UpdateCellRequest): Change {
   const mask = readUpdateMask(req.updateMask, PATHS);
@@ -42,8 +45,12 @@ function readChange(context: ServiceContext, req: UpdateCellRequest): Change {
     Object.assign(change, { rpcAddress: req.rpcAddress, source: "OPERATOR" });
   }
   if (mask.has("http_address")) {
-    assertCellHttpAddress(context, req.httpAddress);
+    assertCellHttpAddress(context, "http_address", req.httpAddress);
     Object.assign(change, { httpAddress: req.httpAddress === "" ? null : req.httpAddress, source: "OPERATOR" });
+  }
+  if (mask.has("ingest_address")) {
+    assertCellHttpAddress(context, "ingest_address", req.ingestAddress);
+    Object.assign(change, { ingestAddress: req.ingestAddress === "" ? null : req.ingestAddress, source: "OPERATOR" });
   }
   if (mask.has("weight")) change.weight = req.weight === 0 ? CELL_WEIGHT_DEFAULT : req.weight;
   if (mask.has("capacity")) change.capacity = req.capacity === 0 ? null : req.capacity;

@@ -15,12 +15,13 @@ export interface RouteChange {
   readonly old_locality: string | null;
   readonly rpc_address: string | null;
   readonly http_address: string | null;
+  readonly ingest_address: string | null;
   readonly is_deleted: boolean;
 }
 
 export const ROUTE_CHANGE_TABLE = "control.route_change";
 export const ROUTE_CHANGE_COLUMNS =
-  "id, kind, organization_id, slug, public_key, cell_name, locality, old_locality, rpc_address, http_address, is_deleted";
+  "id, kind, organization_id, slug, public_key, cell_name, locality, old_locality, rpc_address, http_address, ingest_address, is_deleted";
 
 /** The log as a whole. */
 export interface RouteLog {

@@ -29,6 +29,7 @@ export interface CellRouteRow {
   readonly rpc_address: string;
   /** Null while nobody has said it. */
   readonly http_address: string | null;
+  readonly ingest_address: string | null;
   readonly route_epoch: string;
 }
 
@@ -68,6 +69,7 @@ export async function listKeyRoutes(
 
 /** Where all cells are, ordered by name. */
 export async function listCellRoutes(db: Queryable): Promise<CellRouteRow[]> {
-  const sql = "select name, locality, rpc_address, http_address, route_epoch from control.cell order by name";
+  const sql =
+    "select name, locality, rpc_address, http_address, ingest_address, route_epoch from control.cell order by name";
   return rowsOf(await db.query(sql));
 }

@@ -60,17 +60,22 @@ async function seedCell(
   const row = await manager.findOneBy(CellRow, { name });
   // A file that does not say it takes nothing away: an older one, of a process beside this one, does not know the key.
   const httpAddress = cell.httpAddress === "" ? (row?.httpAddress ?? null) : cell.httpAddress;
+  const ingestAddress = cell.ingestAddress === "" ? (row?.ingestAddress ?? null) : cell.ingestAddress;
   if (row === null) {
     if (await manager.existsBy(RemovedCellRow, { number })) return false;
     // Its locality was removed, and the cell with it or before.
     if (!(await manager.existsBy(LocalityRow, { name: locality }))) return false;
     if (await manager.existsBy(CellRow, [{ number }, { rpcAddress }])) throw createCellExistsError(name);
-    await manager.insert(CellRow, { name, number, locality, rpcAddress, httpAddress });
+    await manager.insert(CellRow, { name, number, locality, rpcAddress, httpAddress, ingestAddress });
     return true;
   }
-  const isSame = row.locality === locality && row.rpcAddress === rpcAddress && row.httpAddress === httpAddress;
+  const isSame =
+    row.locality === locality &&
+    row.rpcAddress === rpcAddress &&
+    row.httpAddress === httpAddress &&
+    row.ingestAddress === ingestAddress;
   if (isSame) return row.number === number;
   if (row.source === "OPERATOR") return false;
-  await manager.update(CellRow, { name }, { locality, rpcAddress, httpAddress });
+  await manager.update(CellRow, { name }, { locality, rpcAddress, httpAddress, ingestAddress });
   return row.number === number;
 }

@@ -1,0 +1,96 @@
+/** The one version of the exchange that is spoken; Relay speaks it since 23.6. */
+export const PROJECT_CONFIGS_VERSION = 3;
+
+/** The most keys of one question; Relay asks for up to 500. */
+const KEYS_MAX = 5_000;
+const KEY_LENGTH_MAX = 128;
+const REVISION_LENGTH_MAX = 256;
+
+/** What a Relay asks. */
+export interface ProjectConfigsRequest {
+  /** Each once, in the order of the question. Texts that can be no key are among them. */
+  readonly publicKeys: readonly string[];
+  /** By key: the revision that the Relay holds. Empty when it said none, or not one for each key. */
+  readonly revisions: ReadonlyMap<string, string>;
+  readonly isGlobalWanted: boolean;
+  /** The question as it was asked: what is not known here is passed on. */
+  readonly raw: Readonly<Record<string, unknown>>;
+}
+
+/** What is answered. Of each key that was asked for: its configuration, that it is to be asked for again, or nothing. */
+export interface ProjectConfigsAnswer {
+  readonly configs: Readonly<Record<string, unknown>>;
+  readonly pending: readonly string[];
+  readonly unchanged: readonly string[];
+  readonly global?: unknown;
+  readonly global_status?: unknown;
+}
+
+/** Why a question is refused: the field and its rule. */
+export class ProjectConfigsError extends Error {
+  override readonly name = "ProjectConfigsError";
+}
+
+/** Refuses any version but {@link PROJECT_CONFIGS_VERSION}. @throws ProjectConfigsError */
+export function assertProjectConfigsVersion(url: string): void {
+  const version = new URLSearchParams(url.split("?").slice(1).join("?")).get("version") ?? "";
+  if (version === String(PROJECT_CONFIGS_VERSION)) return;
+  throw new ProjectConfigsError(
+    /^\d+$/.test(version) && Number(version) > PROJECT_CONFIGS_VERSION
+      ? `version: ${version} is not spoken here yet; ask with version=${PROJECT_CONFIGS_VERSION}`
+      : `version: must be ${PROJECT_CONFIGS_VERSION}; older ones are no longer supported`,
+  );
+}
+
+/** Reads a question. @throws ProjectConfigsError for what is no JSON or breaks a rule. */
+export function parseProjectConfigsRequest(body: Buffer): ProjectConfigsRequest {
+  const raw = parseObject(body);
+  const keys = raw["publicKeys"];
+  if (!Array.isArray(keys) || !keys.every((key): key is string => typeof key === "string"))
+    throw new ProjectConfigsError("publicKeys: must be a list of texts");
+  if (keys.length > KEYS_MAX) throw new ProjectConfigsError(`publicKeys: must be at most ${KEYS_MAX}`);
+  if (keys.some((key) => key.length > KEY_LENGTH_MAX))
+    throw new ProjectConfigsError(`publicKeys: each must be at most ${KEY_LENGTH_MAX} characters`);
+  return {
+    publicKeys: [...new Set(keys)],
+    revisions: readRevisions(raw["revisions"], keys),
+    isGlobalWanted: raw["global"] === true,
+    raw,
+  };
+}
+
+/** The question for some of the keys, with their revisions beside them and everything else as it was asked. */
+export function createProjectConfigsBody(request: ProjectConfigsRequest, keys: readonly string[]): Buffer {
+  const { publicKeys: _, revisions: __, global: ___, ...rest } = request.raw;
+  const revisions = keys.map((key) => request.revisions.get(key) ?? null);
+  return Buffer.from(
+    JSON.stringify({
+      ...rest,
+      publicKeys: keys,
+      ...(revisions.some((revision) => revision !== null) && { revisions }),
+    }),
+  );
+}
+
+/** The revisions by key. A list that is not as long as that of the keys says nothing of any of them. */
+function readRevisions(value: unknown, keys: readonly string[]): Map<string, string> {
+  const revisions = new Map<string, string>();
+  if (!Array.isArray(value) || value.length !== keys.length) return revisions;
+  for (const [index, key] of keys.entries()) {
+    const revision: unknown = value[index];
+    if (typeof revision === "string" && revision.length <= REVISION_LENGTH_MAX && !revisions.has(key))
+      revisions.set(key, revision);
+  }
+  return revisions;
+}
+
+function parseObject(body: Buffer): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString("utf8"));
+  } catch {
+    throw new ProjectConfigsError("body: must be JSON");
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new ProjectConfigsError("body: must be a JSON object");
+}
