@@ -1,5 +1,6 @@
 import { auditLogModule } from "@cellway/audit-log";
-import { createDirectoryModule, type DirectoryOptions } from "@cellway/directory";
+import { controlLocatorOf, createDirectoryModule, type DirectoryOptions } from "@cellway/directory";
+import { createGatewayModule, type GatewayOptions } from "@cellway/gateway";
 import type { ServiceModule } from "@cellway/host";
 import { integrationModule } from "@cellway/integration";
 import { organizationModule } from "@cellway/organization";
@@ -7,8 +8,13 @@ import { replicaModule } from "@cellway/replica";
 import { userModule } from "@cellway/user";
 import { userIpModule } from "@cellway/user-ip";
 
+/** What services are told. */
+export interface ModuleOptions extends DirectoryOptions {
+  readonly gateway?: Omit<GatewayOptions, "locatorOf">;
+}
+
 /** Every service there is. A silo runs those that are local to it. */
-export function createModules(options: DirectoryOptions = {}): readonly ServiceModule[] {
+export function createModules({ gateway, ...options }: ModuleOptions = {}): readonly ServiceModule[] {
   return [
     userModule,
     integrationModule,
@@ -17,6 +23,7 @@ export function createModules(options: DirectoryOptions = {}): readonly ServiceM
     replicaModule,
     auditLogModule,
     userIpModule,
+    createGatewayModule({ ...gateway, locatorOf: controlLocatorOf }),
   ];
 }
 

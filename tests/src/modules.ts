@@ -1,5 +1,6 @@
 import { auditLogModule } from "@cellway/audit-log";
-import { directoryModule } from "@cellway/directory";
+import { controlLocatorOf, directoryModule } from "@cellway/directory";
+import { createGatewayModule } from "@cellway/gateway";
 import type { ServiceModule } from "@cellway/host";
 import { integrationModule } from "@cellway/integration";
 import { organizationModule } from "@cellway/organization";
@@ -16,4 +17,5 @@ export const MODULES: readonly ServiceModule[] = [
   replicaModule,
   auditLogModule,
   userIpModule,
+  createGatewayModule({ locatorOf: controlLocatorOf }),
 ];
