@@ -10,10 +10,11 @@ import {
 } from "@cellway/silo";
 import type { LogLevel } from "@cellway/telemetry";
 import type { Environment } from "./context.js";
+import { readOperatorToken, readPairs } from "./edge-settings.js";
 import { readTrustedProxies, splitList } from "./http-config.js";
 import type { LiveSetting } from "./live-setting.js";
 import { badSetting, readKeys, readLogLevel, readOrigin, type Warn, warnAboutUnknownSettings } from "./serve-config.js";
-import { DEFAULT_EDGE_LISTEN, DEFAULT_HTTP_LISTEN, DEFAULT_LOCALITY_URL, type SettingName } from "./settings.js";
+import { DEFAULT_EDGE_LISTEN, DEFAULT_HTTP_LISTEN, DEFAULT_LOCALITY_URL } from "./settings.js";
 
 /** Everything that `serve --edge` is told, checked. */
 export interface EdgeConfig {
@@ -35,8 +36,6 @@ export interface EdgeConfig {
   readonly keys: LiveSetting;
   readonly logLevel: LogLevel;
 }
-
-const TOKEN_LENGTH_MIN = 32;
 
 /** Reads the settings of `serve --edge`. @throws ConfigError that names the source, the key, the value and the rule. */
 export function parseEdgeConfig(env: Environment, warn: Warn): EdgeConfig {
@@ -108,25 +107,4 @@ function readStaticRoutes(reader: SettingsReader): Map<string, string> {
   return readPairs(reader, "CELLWAY_EDGE_STATIC_ROUTES", (path, cell) => {
     return /^\/(?:[A-Za-z0-9._~-]+\/)+$/.test(path) && LABEL_PATTERN.test(cell) ? undefined : rule;
   });
-}
-
-function readPairs(
-  reader: SettingsReader,
-  name: SettingName,
-  findFault: (key: string, value: string) => string | undefined,
-): Map<string, string> {
-  const pairs = splitList(reader.read(name) ?? "").map((text): [string, string] => {
-    const [key = "", value = ""] = text.split("=", 2);
-    const rule = findFault(key, value);
-    if (rule !== undefined) throw badSetting(name, text, rule);
-    return [key, value];
-  });
-  return new Map(pairs);
-}
-
-function readOperatorToken(reader: SettingsReader): string | undefined {
-  const token = reader.read("CELLWAY_EDGE_OPERATOR_TOKEN");
-  if (token === undefined || (/^[!-~]+$/.test(token) && token.length >= TOKEN_LENGTH_MIN)) return token;
-  const rule = `must be at least ${TOKEN_LENGTH_MIN} printable characters without spaces`;
-  throw badSetting("CELLWAY_EDGE_OPERATOR_TOKEN", "(hidden)", rule);
 }

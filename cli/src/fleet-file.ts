@@ -17,6 +17,20 @@ export interface FleetSilo {
   readonly pid: number;
 }
 
+/** One router of a fleet that `cellway dev` runs. */
+export interface FleetEdge {
+  readonly name: string;
+  readonly kind: string;
+  /** Where it serves strangers. */
+  readonly address: string;
+  /** Where its health and metrics are. */
+  readonly httpAddress: string;
+  /** The origins that people use: `http://us.localhost:8100`. */
+  readonly urls: readonly string[];
+  /** Changes when the router is restarted. */
+  readonly pid: number;
+}
+
 /** What `cellway dev` says of itself to other commands, in `dev.json` of its data folder. */
 export interface FleetFile {
   readonly mode: FleetMode;
@@ -24,6 +38,9 @@ export interface FleetFile {
   /** The file with the master keys. */
   readonly keysFile: string;
   readonly silos: readonly FleetSilo[];
+  readonly edges: readonly FleetEdge[];
+  /** The file with the secret by which routers and the gateway explain themselves; unset in a file of an earlier release. */
+  readonly operatorTokenFile?: string;
 }
 
 /** The file inside a data folder. */
@@ -40,6 +57,8 @@ export function writeFleetFile(dataDir: string, fleet: FleetFile): void {
     topology: formatTopology(fleet.topology),
     keysFile: fleet.keysFile,
     silos: fleet.silos,
+    edges: fleet.edges,
+    operatorTokenFile: fleet.operatorTokenFile,
   };
   writeFileSync(temporary, `${JSON.stringify(body, null, 2)}\n`, { mode: 0o600 });
   renameSync(temporary, path);
@@ -80,11 +99,18 @@ function parseFleetFile(text: string, path: string): FleetFile {
   } catch {
     throw new CommandError(`${path} is damaged: it is not JSON. Stop the fleet and start it again with: cellway dev`);
   }
-  const { mode, topology, keysFile, silos } = (value ?? {}) as Record<string, unknown>;
+  const { mode, topology, keysFile, silos, edges, operatorTokenFile } = (value ?? {}) as Record<string, unknown>;
   if ((mode !== "siloed" && mode !== "monolith") || typeof keysFile !== "string" || !Array.isArray(silos)) {
     throw new CommandError(
       `${path} is damaged: mode, keysFile or silos is missing. Stop the fleet and start it again with: cellway dev`,
     );
   }
-  return { mode, topology: parseTopology(topology, path), keysFile, silos: silos as FleetSilo[] };
+  return {
+    mode,
+    topology: parseTopology(topology, path),
+    keysFile,
+    silos: silos as FleetSilo[],
+    edges: Array.isArray(edges) ? (edges as FleetEdge[]) : [],
+    ...(typeof operatorTokenFile === "string" && { operatorTokenFile }),
+  };
 }

@@ -32,7 +32,7 @@ function runFleetOn(name: string, pid: number): string {
     databaseUrl: "postgres:///control",
     pid,
   };
-  writeFleetFile(dir, { mode: "siloed", topology, keysFile: join(cwd, "master.keys"), silos: [silo] });
+  writeFleetFile(dir, { mode: "siloed", topology, keysFile: join(cwd, "master.keys"), silos: [silo], edges: [] });
   return dir;
 }
 

@@ -1,5 +1,6 @@
 import { auditLogModule } from "@cellway/audit-log";
-import { createDirectoryModule, type DirectoryOptions } from "@cellway/directory";
+import { controlLocatorOf, createDirectoryModule, type DirectoryOptions } from "@cellway/directory";
+import { createGatewayModule, type GatewayOptions } from "@cellway/gateway";
 import type { ServiceModule } from "@cellway/host";
 import { createIngestModule, type IngestOptions } from "@cellway/ingest";
 import { integrationModule } from "@cellway/integration";
@@ -8,10 +9,14 @@ import { replicaModule } from "@cellway/replica";
 import { userModule } from "@cellway/user";
 import { userIpModule } from "@cellway/user-ip";
 
+/** What services are told. */
+export interface ModuleOptions extends DirectoryOptions {
+  readonly gateway?: Omit<GatewayOptions, "locatorOf">;
+  readonly ingest?: IngestOptions | undefined;
+}
+
 /** Every service there is. A silo runs those that are local to it. */
-export function createModules(
-  options: DirectoryOptions & { readonly ingest?: IngestOptions } = {},
-): readonly ServiceModule[] {
+export function createModules({ gateway, ingest, ...options }: ModuleOptions = {}): readonly ServiceModule[] {
   return [
     userModule,
     integrationModule,
@@ -20,7 +25,8 @@ export function createModules(
     replicaModule,
     auditLogModule,
     userIpModule,
-    createIngestModule(options.ingest),
+    createIngestModule(ingest),
+    createGatewayModule({ ...gateway, locatorOf: controlLocatorOf }),
   ];
 }
 

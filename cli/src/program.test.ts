@@ -84,7 +84,7 @@ test.each([
     "error: environment variable CELLWAY_DATABASE_URL = (not set): must be postgres://user",
   ],
   [["migrate", "--silo", "control", "--phase", "both"], "Allowed choices are expand, contract, all."],
-  [["dev", "--port-base", "80"], "It must be a whole number of 1024 to 65500."],
+  [["dev", "--port-base", "80"], "It must be a whole number of 1024 to 65400."],
   [["dev", "--mode", "both"], "Allowed choices are siloed, monolith."],
   [["token", "--silo", "de1"], "error: required option '--method <pattern>' not specified"],
   [["call", "user.GetUser"], "error: No fleet found: start one with `cellway dev`"],

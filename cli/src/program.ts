@@ -62,8 +62,15 @@ function createProgram(ctx: CommandContext, finish: Finish): Command {
 function addDev(program: Command, ctx: CommandContext, finish: Finish): void {
   program
     .command("dev")
-    .description("run a whole fleet here: PostgreSQL, control and three cells, with demo data; Ctrl-C stops it")
-    .option("--port-base <port>", "first port: control +0 (RPC +1), us1 +10, us2 +20, de1 +30", parsePortBase, 8000)
+    .description(
+      "run a whole fleet here: PostgreSQL, control, three cells and a router, with demo data; Ctrl-C stops it",
+    )
+    .option(
+      "--port-base <port>",
+      "first port: control +0 (RPC +1), us1 +10, us2 +20, de1 +30, router +100 (health +101)",
+      parsePortBase,
+      8000,
+    )
     .option("--data <dir>", "folder for the databases, keys and logs; kept between runs", DEFAULT_DATA_DIR)
     .addOption(
       new Option("--mode <mode>", "a process and a database for each silo, or one of each for all")
@@ -207,7 +214,7 @@ function siloOption(description: string): Option {
 
 function parsePortBase(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(port >= 1_024 && port <= 65_500)) throw new InvalidArgumentError("It must be a whole number of 1024 to 65500.");
+  if (!(port >= 1_024 && port <= 65_400)) throw new InvalidArgumentError("It must be a whole number of 1024 to 65400.");
   return port;
 }
 

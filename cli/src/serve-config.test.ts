@@ -134,6 +134,17 @@ describe("good settings", () => {
     expect(old).toEqual(["account", "account"]);
   });
 
+  test("the gateway's pinned routes lead each to a cell, in the order in which they are tried", () => {
+    const { gateway } = parse({
+      ...GOOD,
+      CELLWAY_GATEWAY_PINNED_ROUTES: "/api/0/issues/*/=us1, /api/0/shared/**=de1",
+    });
+    expect(gateway.pinnedRoutes).toEqual([
+      { pattern: "/api/0/issues/*/", cell: "us1" },
+      { pattern: "/api/0/shared/**", cell: "de1" },
+    ]);
+  });
+
   test("proxies are trusted that the setting names, and nobody by default", () => {
     const trusts = (env: Environment, address: string) => parse(env).trust.trustedProxies?.check(address);
     expect([
@@ -189,6 +200,13 @@ describe("bad settings name source, key, value and rule", () => {
     ["CELLWAY_RPC_LISTEN", "http://0.0.0.0:70000", { rule: /must be an http:\/\/ origin with a port/ }],
     ["CELLWAY_HTTP_LISTEN", "http://127.0.0.1:8000/x", { rule: /must be an http:\/\/ origin with a port/ }],
     ["CELLWAY_HTTP_LISTEN", "http://127.0.0.1:8001", { rule: /must differ from CELLWAY_RPC_LISTEN/ }],
+    [
+      "CELLWAY_GATEWAY_PINNED_ROUTES",
+      "/api/0/issues/*=us1",
+      { value: "/api/0/issues/*=us1", rule: /must be \/path\/=cell/ },
+    ],
+    ["CELLWAY_GATEWAY_PINNED_ROUTES", "/api/**/x/=us1", { value: "/api/**/x/=us1", rule: /a last \*\*/ }],
+    ["CELLWAY_EDGE_OPERATOR_TOKEN", "short", { value: "(hidden)", rule: /at least 32 printable/ }],
     ["CELLWAY_HTTP_TRUSTED_PROXIES", "10.0.0.0/8 router", { value: "router", rule: /must be addresses or networks/ }],
     ["CELLWAY_RPC_KEYS", undefined, { value: undefined, rule: /cellway keys generate/ }],
     ["CELLWAY_RPC_KEYS", "k1:c2hvcnQ=", { key: "[0]", value: "k1", rule: /at least 32 bytes/ }],

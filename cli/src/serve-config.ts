@@ -18,6 +18,7 @@ import {
 } from "@cellway/silo";
 import type { LogLevel } from "@cellway/telemetry";
 import type { Environment } from "./context.js";
+import { readGatewaySettings } from "./edge-settings.js";
 import { readRequestTrust } from "./http-config.js";
 import { type LiveSetting, readLiveSetting, readTextFile } from "./live-setting.js";
 import { DEFAULT_HTTP_LISTEN, DEFAULT_RPC_LISTEN, SETTINGS, type SettingName } from "./settings.js";
@@ -33,6 +34,8 @@ export interface ServeConfig {
   readonly httpListen: string;
   /** What the HTTP listener believes of requests. */
   readonly trust: RequestTrust;
+  /** How control sends on what is its cells'. */
+  readonly gateway: ReturnType<typeof readGatewaySettings>;
   /** A secret: where the keys come from, already parsed once. */
   readonly keys: LiveSetting;
   /** Undefined when no method is switched off for as long as the process runs. */
@@ -91,6 +94,7 @@ export function parseServeConfig(
     rpcListen,
     httpListen,
     trust: readRequestTrust(reader),
+    gateway: readGatewaySettings(reader),
     keys,
     disabledMethods,
     edgeFeedKeys,

@@ -136,6 +136,12 @@ export const SETTINGS = [
     "Cell: how often one project key may send, counted in each process by itself.",
   ),
   setting(
+    "CELLWAY_GATEWAY_PINNED_ROUTES",
+    "none",
+    "/path/=cell, …",
+    "Control: paths without an organization, to the cell that still serves them: /api/0/issues/*/=us1, /api/0/shared/**=us1. Counted by pattern.",
+  ),
+  setting(
     "CELLWAY_RPC_TOKENS_ALLOWED",
     "false",
     "true | false",
@@ -191,7 +197,7 @@ export const SETTINGS = [
     "CELLWAY_EDGE_OPERATOR_TOKEN",
     "none",
     "32 characters or more",
-    "Who sends it in x-cellway-explain is told, in the same header, why a request goes where it goes.",
+    "Routers, and control for its gateway: who sends it in x-cellway-explain is told, in the same header, why a request goes where it goes.",
   ),
   setting(
     "CELLWAY_LOG_LEVEL",

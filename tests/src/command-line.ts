@@ -27,6 +27,7 @@ export interface DevFleet {
     readonly httpAddress: string;
     readonly pid: number;
   }[];
+  readonly edges: readonly { readonly name: string; readonly httpAddress: string; readonly pid: number }[];
   readonly child: ChildProcess;
   /** Resolves with the exit code. */
   readonly exited: Promise<number | null>;
@@ -81,8 +82,8 @@ export async function startDev(dataDir: string, portBase: number, ...args: strin
     ready,
     exited.then((code) => Promise.reject(new Error(`cellway dev ended with ${code}: ${errors}`))),
   ]);
-  const summary = JSON.parse(line) as Pick<DevFleet, "silos">;
-  return { dataDir, silos: summary.silos, child, exited };
+  const summary = JSON.parse(line) as Pick<DevFleet, "silos" | "edges">;
+  return { dataDir, ...summary, child, exited };
 }
 
 /** The RPC origin of a silo. */
@@ -97,6 +98,7 @@ export interface FleetFile {
   readonly topology: unknown;
   readonly keysFile: string;
   readonly silos: readonly { readonly name: string; readonly pid: number; readonly databaseUrl: string }[];
+  readonly edges: readonly { readonly name: string; readonly pid: number; readonly address: string }[];
 }
 
 /** Reads it. */

@@ -20,7 +20,7 @@ const cleanups: (() => Promise<unknown>)[] = [];
 /** A service that has a contract step: everything that this tree brings is older. */
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "cellway-contract-"));
-  await cp(fileURLToPath(userIpModule.migrations), folder, { recursive: true });
+  await cp(fileURLToPath(userIpModule.migrations ?? ""), folder, { recursive: true });
   await writeFile(
     join(folder, NAME),
     "-- cellway: needs 9.1.0\ncreate table cell.shows_that_it_ran (id bigint primary key);\n",

@@ -177,7 +177,13 @@ test("a token for one method opens no other, and one for a cell opens no other c
   }
 });
 
-test("every silo is alive, ready and measured", async () => {
+test("every silo and router is alive, ready and measured", async () => {
+  for (const edge of fleet.edges) {
+    const ready = await fetch(`${edge.httpAddress}/readyz`);
+    expect(await ready.json()).toMatchObject({ edge: edge.name, ready: true, following: true });
+    expect(await (await fetch(`${edge.httpAddress}/metrics`)).text()).toContain(`silo="edge:${edge.name}"`);
+  }
+  expect(fleet.edges.map(({ name }) => name)).toContain("router");
   for (const silo of fleet.silos) {
     expect((await fetch(`${silo.httpAddress}/healthz`)).status).toBe(200);
     const ready = await fetch(`${silo.httpAddress}/readyz`);
@@ -236,7 +242,7 @@ test("a failed call gives code, reason and message on standard error, and exit c
 });
 
 test("after everything was killed at once, a new start finds the data", async () => {
-  for (const silo of fleet.silos) killHard(silo.pid);
+  for (const one of [...fleet.silos, ...fleet.edges]) killHard(one.pid);
   fleet.child.kill("SIGKILL");
   for (const pid of await findPostgres(dataDir)) killHard(pid);
   await fleet.exited;

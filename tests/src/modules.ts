@@ -1,5 +1,6 @@
 import { auditLogModule } from "@cellway/audit-log";
-import { directoryModule } from "@cellway/directory";
+import { controlLocatorOf, directoryModule } from "@cellway/directory";
+import { createGatewayModule } from "@cellway/gateway";
 import type { ServiceModule } from "@cellway/host";
 import { ingestModule } from "@cellway/ingest";
 import { integrationModule } from "@cellway/integration";
@@ -18,4 +19,5 @@ export const MODULES: readonly ServiceModule[] = [
   auditLogModule,
   userIpModule,
   ingestModule,
+  createGatewayModule({ locatorOf: controlLocatorOf }),
 ];

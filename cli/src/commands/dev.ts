@@ -11,6 +11,7 @@ import { assertPortsFree } from "../dev/ports.js";
 import { type DemoData, NO_DEMO_DATA, seedDemoData } from "../dev/seed.js";
 import { type FleetSummary, formatSummary, formatSummaryJson } from "../dev/summary.js";
 import type { SupervisorEvent } from "../dev/supervisor.js";
+import { writeUserHeader } from "../dev/user-header.js";
 import { describeError, EXIT_FAILED, EXIT_OK } from "../errors.js";
 import type { FleetMode } from "../fleet-file.js";
 import { followLiveSetting } from "../live-setting.js";
@@ -98,10 +99,11 @@ async function runFleet(plan: FleetPlan, folder: DataFolder, session: Session): 
   const keys = openKeyFiles(
     folder.keysDir,
     plan.silos.filter((silo) => silo.kind === "cell").map((silo) => silo.name),
+    plan.edges.map((edge) => edge.name),
   );
   const databases = await startDatabases(plan, folder, session);
   const fleet = await startSilos({ plan, folder, databases, keys }, session);
-  const demo = options.seed === "demo" ? await seed(plan, keys, session) : NO_DEMO_DATA;
+  const demo = options.seed === "demo" ? await seed({ plan, folder, keys }, session) : NO_DEMO_DATA;
   stop.signal.throwIfAborted();
   fleet.supervise((event) => reportEvent(event, session));
   databases.onLost(() => stop.abort(new Error("PostgreSQL has ended by itself; the fleet cannot go on without it.")));
@@ -156,11 +158,16 @@ async function startSilos(
   return fleet;
 }
 
-async function seed(plan: FleetPlan, keys: KeyFiles, session: Session): Promise<DemoData> {
+async function seed(
+  { plan, folder, keys }: { plan: FleetPlan; folder: DataFolder; keys: KeyFiles },
+  session: Session,
+): Promise<DemoData> {
   const masterKeys = parseKeys(readFileSync(keys.masterFile, "utf8"), keys.masterFile);
   const operator = createOperator({ mode: plan.mode, topology: plan.topology, masterKeys, source: "cellway dev" });
   try {
-    return await seedDemoData(operator.runtime, (message) => session.ctx.terminal.err(`warning: ${message}`));
+    const demo = await seedDemoData(operator.runtime, (message) => session.ctx.terminal.err(`warning: ${message}`));
+    const users = demo.users.map((user) => writeUserHeader(operator.runtime, user, folder.keysDir));
+    return { ...demo, users: await Promise.all(users) };
   } finally {
     await operator.close();
   }

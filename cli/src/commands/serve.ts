@@ -63,7 +63,7 @@ async function runServeSilo(options: { silo: SiloKind; migrate?: boolean }, ctx:
   const edgeFeedKeys = createEdgeFeedKeys(
     config.edgeFeedKeys === undefined ? [] : parseEdgeFeedKeys(config.edgeFeedKeys.text, config.edgeFeedKeys.source),
   );
-  const modules = createModules({ edgeFeedKeys, ingest });
+  const modules = createModules({ edgeFeedKeys, ingest, gateway: { ...config.gateway, ...config.trust } });
   if (options.migrate === true) {
     const applied = await migrateSilo({ ...config, modules, phase: "expand" });
     logger.info({ applied: applied.map(({ service, name }) => `${service}/${name}`) }, "the database is migrated");

@@ -1,11 +1,12 @@
 import { expect, test } from "@jest/globals";
-import { createChildEnvironment } from "./child-environment.js";
+import { createChildEnvironment, createEdgeEnvironment } from "./child-environment.js";
 import { planFleet } from "./fleet-plan.js";
 
 const FILES = {
   topology: "/data/topology.json",
   keys: "/data/keys/us1.keys",
   databaseUrl: "postgres://cellway@/us1?host=/tmp/x",
+  operatorToken: "the-operator-token",
 };
 
 function environmentOf(name: string, env: Record<string, string>) {
@@ -25,8 +26,32 @@ test("a cell is told who it is, where it listens and where its keys are; control
     CELLWAY_LOG_LEVEL: "debug",
     CELLWAY_RPC_TOKENS_ALLOWED: "true",
     CELLWAY_RPC_REFLECTION: "open",
+    CELLWAY_HTTP_TRUSTED_PROXIES: "127.0.0.1,::1",
+    CELLWAY_EDGE_OPERATOR_TOKEN: "the-operator-token",
   });
-  expect(environmentOf("control", { CELLWAY_CELL: "us9" })).not.toHaveProperty("CELLWAY_CELL");
+  const control = environmentOf("control", { CELLWAY_CELL: "us9" });
+  expect(control).not.toHaveProperty("CELLWAY_CELL");
+  expect(control).not.toHaveProperty("CELLWAY_HTTP_TRUSTED_PROXIES");
+});
+
+test("a router is told its name, ports and localities, and where control and its own files are", () => {
+  const plan = planFleet("siloed", 9_000);
+  const [edge] = plan.edges;
+  if (edge === undefined) throw new Error("the plan has a router");
+  const files = { keys: "/data/keys/edge-router.keys", routes: "/data/router.routes", operatorToken: "token" };
+  const env = { CELLWAY_EDGE_LISTEN: "http://127.0.0.1:1", CELLWAY_LOG_LEVEL: "warn" };
+  expect(createEdgeEnvironment(env, edge, plan, files)).toEqual({
+    CELLWAY_LOG_LEVEL: "warn",
+    CELLWAY_EDGE_NAME: "router",
+    CELLWAY_EDGE_LISTEN: "http://127.0.0.1:9100",
+    CELLWAY_HTTP_LISTEN: "http://127.0.0.1:9101",
+    CELLWAY_EDGE_LOCALITIES: "us,de",
+    CELLWAY_EDGE_LOCALITY_URL: "http://{locality}.localhost:9100",
+    CELLWAY_CONTROL_RPC_ADDRESS: "http://127.0.0.1:9001",
+    CELLWAY_RPC_KEYS_FILE: "/data/keys/edge-router.keys",
+    CELLWAY_EDGE_ROUTES_FILE: "/data/router.routes",
+    CELLWAY_EDGE_OPERATOR_TOKEN: "token",
+  });
 });
 
 test("what the developer sets reaches the silos, except what would contradict the fleet", () => {

@@ -1,8 +1,8 @@
 import { ALIASES } from "@cellway/silo";
 import type { Environment } from "../context.js";
-import type { PlannedSilo } from "./fleet-plan.js";
+import type { FleetPlan, PlannedEdge, PlannedSilo } from "./fleet-plan.js";
 
-/** Settings that `dev` decides, or that would contradict those. All others of the caller reach the silos. */
+/** Settings that `dev` decides, or that would contradict those. All others of the caller reach the silos and routers. */
 const DECIDED = [
   "CELLWAY_CELL",
   "CELLWAY_TOPOLOGY",
@@ -12,30 +12,63 @@ const DECIDED = [
   "CELLWAY_HTTP_LISTEN",
   "CELLWAY_RPC_KEYS",
   "CELLWAY_RPC_KEYS_FILE",
+  "CELLWAY_CONTROL_RPC_ADDRESS",
+  "CELLWAY_EDGE_NAME",
+  "CELLWAY_EDGE_LISTEN",
+  "CELLWAY_EDGE_LOCALITIES",
+  "CELLWAY_EDGE_LOCALITY_URL",
+  "CELLWAY_EDGE_OPERATOR_TOKEN",
+  "CELLWAY_EDGE_ROUTES_FILE",
   ...ALIASES.filter(({ kind }) => kind === "SETTING").map(({ old }) => old),
 ];
 
 /**
- * The environment of one silo's process. For development: the schema is open, tokens are accepted, and every call is
- * logged, unless the caller's environment says otherwise.
+ * The environment of one silo's process. For development: the schema is open, tokens are accepted, routers here are believed, and
+ * every call is logged, unless the caller's environment says otherwise.
  */
 export function createChildEnvironment(
   env: Environment,
   silo: PlannedSilo,
-  files: { topology: string; keys: string; databaseUrl: string },
+  files: { topology: string; keys: string; databaseUrl: string; operatorToken: string },
 ): Record<string, string | undefined> {
-  const decided = new Set(DECIDED);
-  const inherited = Object.entries(env).filter(([name]) => !decided.has(name));
   return {
     CELLWAY_LOG_LEVEL: "debug",
     CELLWAY_RPC_TOKENS_ALLOWED: "true",
     CELLWAY_RPC_REFLECTION: "open",
-    ...Object.fromEntries(inherited),
+    ...(silo.kind === "cell" ? { CELLWAY_HTTP_TRUSTED_PROXIES: "127.0.0.1,::1" } : {}),
+    ...inherit(env),
     ...(silo.kind === "cell" ? { CELLWAY_CELL: silo.name } : {}),
     CELLWAY_TOPOLOGY: files.topology,
     CELLWAY_DATABASE_URL: files.databaseUrl,
     CELLWAY_RPC_LISTEN: silo.rpcAddress,
     CELLWAY_HTTP_LISTEN: silo.httpAddress,
     CELLWAY_RPC_KEYS_FILE: files.keys,
+    CELLWAY_EDGE_OPERATOR_TOKEN: files.operatorToken,
   };
+}
+
+/** The environment of one router's process. */
+export function createEdgeEnvironment(
+  env: Environment,
+  edge: PlannedEdge,
+  plan: Pick<FleetPlan, "topology" | "localityUrl">,
+  files: { keys: string; routes: string; operatorToken: string },
+): Record<string, string | undefined> {
+  return {
+    ...inherit(env),
+    CELLWAY_EDGE_NAME: edge.name,
+    CELLWAY_EDGE_LISTEN: edge.address,
+    CELLWAY_HTTP_LISTEN: edge.httpAddress,
+    CELLWAY_EDGE_LOCALITIES: [...plan.topology.localities.keys()].join(","),
+    CELLWAY_EDGE_LOCALITY_URL: plan.localityUrl,
+    CELLWAY_CONTROL_RPC_ADDRESS: plan.topology.controlRpcAddress,
+    CELLWAY_RPC_KEYS_FILE: files.keys,
+    CELLWAY_EDGE_ROUTES_FILE: files.routes,
+    CELLWAY_EDGE_OPERATOR_TOKEN: files.operatorToken,
+  };
+}
+
+function inherit(env: Environment): Record<string, string | undefined> {
+  const decided = new Set(DECIDED);
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !decided.has(name)));
 }

@@ -19,6 +19,8 @@ export interface DataFolder {
   /** For secrets: only its owner may look in. */
   readonly keysDir: string;
   readonly topologyFile: string;
+  /** Where a router keeps its routes for a start without control. */
+  routesFile(edge: string): string;
   /** The log of a silo; it grows over runs, and starts anew above 16 MiB. */
   logFile(silo: string): string;
   /** Lets another process use the folder. Safe to call twice. */
@@ -59,6 +61,7 @@ function createFolder(dir: string, lock: DataLock): DataFolder {
     postgresDir,
     keysDir,
     topologyFile: join(dir, "topology.json"),
+    routesFile: (edge) => join(dir, `${edge}.routes`),
     logFile(silo) {
       const path = join(logsDir, `${silo}.log`);
       if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LOG_MAX_BYTES) renameSync(path, `${path}.1`);

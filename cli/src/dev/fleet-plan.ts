@@ -1,6 +1,6 @@
 import { CONTROL_SILO_NAME, MONOLITH_SILO_NAME, parseTopology, type Topology } from "@cellway/silo";
 import type { FleetMode } from "../fleet-file.js";
-import type { SiloKind } from "../silo-kinds.js";
+import type { EdgeKind, SiloKind } from "../silo-kinds.js";
 
 /** A silo that `cellway dev` will run. */
 export interface PlannedSilo {
@@ -12,11 +12,27 @@ export interface PlannedSilo {
   readonly database: string;
 }
 
+/** A router that `cellway dev` will run. */
+export interface PlannedEdge {
+  readonly name: string;
+  readonly kind: EdgeKind;
+  /** Where it serves strangers. */
+  readonly address: string;
+  /** Where its health and metrics are. */
+  readonly httpAddress: string;
+  /** The origins that people use: `http://us.localhost:8100`. */
+  readonly urls: readonly string[];
+}
+
 /** What `cellway dev` will run, before anything is started. */
 export interface FleetPlan {
   readonly mode: FleetMode;
   readonly topology: Topology;
   readonly silos: readonly PlannedSilo[];
+  /** None in a monolith, which answers for every organization itself. */
+  readonly edges: readonly PlannedEdge[];
+  /** Where localities are public, with `{locality}` for the name of one. */
+  readonly localityUrl: string;
 }
 
 const HOST = "127.0.0.1";
@@ -33,7 +49,15 @@ const LOCALITIES = [
   { name: "de", display_name: "Germany", cells: ["de1"], new_organization_cell: "de1" },
 ] as const;
 
-/** Lays out control and three cells: HTTP at `portBase` + 0, 10, 20 and 30, RPC one above each. */
+/** The routers, all of them for all localities. Each serves strangers at a port and its own health at the next one. */
+const EDGES = [{ name: "router", kind: "locality-router", offset: 100 }] as const;
+
+/** The highest port of a fleet, above its base. */
+export const PORT_OFFSET_MAX = 103;
+
+/**
+ * Lays out control and three cells: HTTP at `portBase` + 0, 10, 20 and 30, RPC one above each; and from + 100 on the routers.
+ */
 export function planFleet(mode: FleetMode, portBase: number): FleetPlan {
   const at = (offset: number) => `http://${HOST}:${portBase + offset}`;
   const cells = CELLS.map((cell, index) => ({ ...cell, http: at(10 * (index + 1)), rpc: at(10 * (index + 1) + 1) }));
@@ -45,11 +69,14 @@ export function planFleet(mode: FleetMode, portBase: number): FleetPlan {
     },
     "the fleet of cellway dev",
   );
+  const localityUrl = `http://{locality}.localhost:${portBase + 100}`;
   if (mode === "monolith") {
     // In a monolith nobody asks for a cell's address: the cells are where control is.
     return {
       mode,
       topology,
+      localityUrl,
+      edges: [],
       silos: [
         { name: MONOLITH_SILO_NAME, kind: "monolith", rpcAddress: at(1), httpAddress: at(0), database: "monolith" },
       ],
@@ -65,5 +92,9 @@ export function planFleet(mode: FleetMode, portBase: number): FleetPlan {
   const rest = cells.map(
     ({ name, rpc, http }): PlannedSilo => ({ name, kind: "cell", rpcAddress: rpc, httpAddress: http, database: name }),
   );
-  return { mode, topology, silos: [control, ...rest] };
+  const edges = EDGES.map(({ name, kind, offset }): PlannedEdge => {
+    const urls = LOCALITIES.map((locality) => `http://${locality.name}.localhost:${portBase + offset}`);
+    return { name, kind, address: at(offset), httpAddress: at(offset + 1), urls };
+  });
+  return { mode, topology, localityUrl, silos: [control, ...rest], edges };
 }

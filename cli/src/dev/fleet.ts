@@ -3,10 +3,10 @@ import { fileURLToPath } from "node:url";
 import { formatTopology } from "@cellway/silo";
 import type { Environment } from "../context.js";
 import { type FleetFile, removeFleetFile, writeFleetFile } from "../fleet-file.js";
-import { createChildEnvironment } from "./child-environment.js";
+import { createChildEnvironment, createEdgeEnvironment } from "./child-environment.js";
 import type { DataFolder } from "./data-folder.js";
 import type { FleetDatabases } from "./databases.js";
-import type { FleetPlan, PlannedSilo } from "./fleet-plan.js";
+import type { FleetPlan, PlannedEdge, PlannedSilo } from "./fleet-plan.js";
 import type { KeyFiles } from "./key-files.js";
 import { waitUntilReady } from "./ready.js";
 import { type SiloProcess, startSiloProcess, stopSiloProcesses } from "./silo-process.js";
@@ -16,7 +16,10 @@ const READY_MAX_MS = 60_000;
 const STOP_GRACE_MS = 3_000;
 const SCRIPT = fileURLToPath(new URL("../../bin/cellway.js", import.meta.url));
 
-/** What the silos of a fleet need. */
+/** What runs in a process of its own. */
+type Planned = PlannedSilo | PlannedEdge;
+
+/** What the silos and routers of a fleet need. */
 export interface FleetParts {
   readonly plan: FleetPlan;
   readonly folder: DataFolder;
@@ -25,20 +28,20 @@ export interface FleetParts {
   readonly env: Environment;
 }
 
-/** The silos of a fleet, each in a process. */
+/** The silos and routers of a fleet, each in a process. */
 export interface RunningFleet {
   /** The fleet as it is now; process ids change when a silo is restarted. */
   file(): FleetFile;
-  /** From now on silos that die are restarted, and dev.json says so. */
+  /** From now on silos and routers that die are restarted, and dev.json says so. */
   supervise(onEvent: (event: SupervisorEvent) => void): void;
-  /** Ends the silos: asks, and after 3 s insists. */
+  /** Ends all of them: asks, and after 3 s insists. */
   stop(): Promise<void>;
-  /** Ends the silos at once. */
+  /** Ends all of them at once. */
   kill(): void;
 }
 
 /**
- * Starts the silos and waits until each serves. Leaves none running when one of them does not, or `signal` aborts.
+ * Starts the silos and routers and waits until each serves. Leaves none running when one of them does not, or `signal` aborts.
  *
  * @throws CommandError with the last log lines of the silo that failed.
  */
@@ -48,7 +51,7 @@ export async function startFleet(
 ): Promise<RunningFleet> {
   const { plan, folder } = parts;
   writeFileSync(folder.topologyFile, `${JSON.stringify(formatTopology(plan.topology), null, 2)}\n`);
-  const processes = new Map(plan.silos.map((silo) => [silo, startOne(parts, silo)]));
+  const processes = new Map<Planned, SiloProcess>(listAll(plan).map((one) => [one, startOne(parts, one)]));
   const deadlineAtMs = Date.now() + READY_MAX_MS;
   try {
     await Promise.all(
@@ -66,11 +69,14 @@ export async function startFleet(
   return fleet;
 }
 
-function createFleet(parts: FleetParts, first: ReadonlyMap<PlannedSilo, SiloProcess>): RunningFleet {
+function createFleet(parts: FleetParts, first: ReadonlyMap<Planned, SiloProcess>): RunningFleet {
   const { plan, folder } = parts;
-  const supervisors = new Map<PlannedSilo, Supervisor>();
-  const current = (silo: PlannedSilo) => supervisors.get(silo)?.current() ?? first.get(silo);
-  const all = () => plan.silos.map(current).filter((process) => process !== undefined);
+  const supervisors = new Map<Planned, Supervisor>();
+  const current = (silo: Planned) => supervisors.get(silo)?.current() ?? first.get(silo);
+  const all = () =>
+    listAll(plan)
+      .map(current)
+      .filter((process) => process !== undefined);
   const file = (): FleetFile => ({
     mode: plan.mode,
     topology: plan.topology,
@@ -82,6 +88,8 @@ function createFleet(parts: FleetParts, first: ReadonlyMap<PlannedSilo, SiloProc
       databaseUrl: parts.databases.urlOf(silo),
       pid: current(silo)?.pid ?? 0,
     })),
+    edges: plan.edges.map((edge) => ({ ...edge, pid: current(edge)?.pid ?? 0 })),
+    operatorTokenFile: parts.keys.operatorTokenFile,
   });
   return {
     file,
@@ -111,15 +119,31 @@ function createFleet(parts: FleetParts, first: ReadonlyMap<PlannedSilo, SiloProc
   };
 }
 
-function startOne(parts: FleetParts, silo: PlannedSilo): SiloProcess {
-  const files = {
-    topology: parts.folder.topologyFile,
-    keys: parts.keys.fileOf(silo),
-    databaseUrl: parts.databases.urlOf(silo),
-  };
+function listAll(plan: FleetPlan): readonly Planned[] {
+  return [...plan.silos, ...plan.edges];
+}
+
+function startOne(parts: FleetParts, planned: Planned): SiloProcess {
   return startSiloProcess({
-    args: [...process.execArgv, SCRIPT, "serve", "--silo", silo.kind],
-    env: createChildEnvironment(parts.env, silo, files),
-    logFile: parts.folder.logFile(silo.name),
+    args: [...process.execArgv, SCRIPT, "serve", ...("urls" in planned ? ["--edge"] : ["--silo"]), planned.kind],
+    env: "urls" in planned ? environmentOfEdge(parts, planned) : environmentOfSilo(parts, planned),
+    logFile: parts.folder.logFile(planned.name),
+  });
+}
+
+function environmentOfSilo({ env, folder, keys, databases }: FleetParts, silo: PlannedSilo) {
+  return createChildEnvironment(env, silo, {
+    topology: folder.topologyFile,
+    keys: keys.fileOf(silo),
+    databaseUrl: databases.urlOf(silo),
+    operatorToken: keys.operatorToken,
+  });
+}
+
+function environmentOfEdge({ env, plan, folder, keys }: FleetParts, edge: PlannedEdge) {
+  return createEdgeEnvironment(env, edge, plan, {
+    keys: keys.fileOfEdge(edge.name),
+    routes: folder.routesFile(edge.name),
+    operatorToken: keys.operatorToken,
   });
 }

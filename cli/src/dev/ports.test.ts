@@ -57,13 +57,16 @@ test("ports that a killed fleet still holds are waited for", async () => {
   expect(await findTakenPorts(planOn(taken, free))).toEqual([]);
 });
 
-test("control and the cells are ten ports apart, RPC one above HTTP", () => {
+test("control and the cells are ten ports apart, RPC one above HTTP; routers come a hundred later", () => {
   const plan = planFleet("siloed", 9_000);
   expect(plan.silos.map((silo) => [silo.name, silo.httpAddress, silo.rpcAddress])).toEqual([
     ["control", "http://127.0.0.1:9000", "http://127.0.0.1:9001"],
     ["us1", "http://127.0.0.1:9010", "http://127.0.0.1:9011"],
     ["us2", "http://127.0.0.1:9020", "http://127.0.0.1:9021"],
     ["de1", "http://127.0.0.1:9030", "http://127.0.0.1:9031"],
+  ]);
+  expect(plan.edges.map((edge) => [edge.name, edge.address, edge.httpAddress])).toEqual([
+    ["router", "http://127.0.0.1:9100", "http://127.0.0.1:9101"],
   ]);
   expect(plan.topology.localities.get("us")?.newOrganizationCell).toBe("us1");
   expect(planFleet("monolith", 9_000).silos.map((silo) => silo.rpcAddress)).toEqual(["http://127.0.0.1:9001"]);

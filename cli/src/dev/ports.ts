@@ -1,9 +1,9 @@
 import { createServer } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { CommandError } from "../errors.js";
-import type { FleetPlan } from "./fleet-plan.js";
+import { type FleetPlan, PORT_OFFSET_MAX } from "./fleet-plan.js";
 
-/** A port that a silo of the plan needs. */
+/** A port that a process of the plan needs. */
 interface NeededPort {
   readonly host: string;
   readonly port: number;
@@ -43,16 +43,22 @@ export async function assertPortsFree(
 
 /** The ports of the plan that something else listens on. */
 export async function findTakenPorts(plan: FleetPlan): Promise<NeededPort[]> {
-  const needed = plan.silos.flatMap((silo) => [
-    toNeededPort(silo.httpAddress, `HTTP of ${silo.name}`),
-    toNeededPort(silo.rpcAddress, `RPC of ${silo.name}`),
-  ]);
+  const needed = [
+    ...plan.silos.flatMap((silo) => [
+      toNeededPort(silo.httpAddress, `HTTP of ${silo.name}`),
+      toNeededPort(silo.rpcAddress, `RPC of ${silo.name}`),
+    ]),
+    ...plan.edges.flatMap((edge) => [
+      toNeededPort(edge.address, `what ${edge.name} serves`),
+      toNeededPort(edge.httpAddress, `health of ${edge.name}`),
+    ]),
+  ];
   const isFree = await Promise.all(needed.map(({ host, port }) => canBind(host, port)));
   return needed.filter((_, index) => isFree[index] === false);
 }
 
 async function findFreeBase(portBase: number, suggest: (portBase: number) => FleetPlan): Promise<number | undefined> {
-  for (let base = portBase + 100; base <= portBase + 1_000 && base <= PORT_MAX - 100; base += 100) {
+  for (let base = portBase + 100; base <= portBase + 1_000 && base <= PORT_MAX - PORT_OFFSET_MAX; base += 100) {
     if ((await findTakenPorts(suggest(base))).length === 0) return base;
   }
   return undefined;

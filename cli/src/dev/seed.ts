@@ -8,6 +8,8 @@ import { formatCallError } from "../call-error.js";
 export interface DemoUser {
   readonly email: string;
   readonly id: string;
+  /** A file with the header by which a request speaks for the user: `curl -H @FILE`. */
+  readonly headerFile?: string;
 }
 
 /** An organization to try things with. */

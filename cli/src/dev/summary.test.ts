@@ -5,7 +5,7 @@ import { NO_DEMO_DATA } from "./seed.js";
 import { type FleetSummary, formatSummary, formatSummaryJson } from "./summary.js";
 
 const DEMO = {
-  users: [{ email: "ada@example.com", id: "1" }],
+  users: [{ email: "ada@example.com", id: "1", headerFile: "/srv/app/.cellway/keys/ada.header" }],
   organizations: [
     { slug: "acme", id: "11", locality: "us", cell: "us1" },
     { slug: "globex", id: "12", locality: "de", cell: "de1" },
@@ -19,11 +19,12 @@ function summarize(mode: FleetMode, change: Partial<FleetSummary> = {}): FleetSu
     databaseUrl: "postgres://cellway:s3cret@/db",
     pid: 100 + index,
   }));
-  const fleet = { mode, topology: plan.topology, keysFile: "/data/keys/master.keys", silos };
+  const edges = plan.edges.map((edge, index) => ({ ...edge, pid: 200 + index }));
+  const fleet = { mode, topology: plan.topology, keysFile: "/data/keys/master.keys", silos, edges };
   return { fleet, demo: DEMO, dataDir: ".cellway", logsDir: "/srv/app/.cellway/logs", ...change };
 }
 
-test("people see the silos, what is in them, three commands and where the logs are", () => {
+test("people see the silos, the routers, what is in them, commands for both and where the logs are", () => {
   const lines = formatSummary(summarize("siloed"), "/srv/app").split("\n");
   expect(lines.slice(0, 5)).toEqual([
     "  SILO     LOCALITY  HTTP                   RPC                    PID",
@@ -31,6 +32,11 @@ test("people see the silos, what is in them, three commands and where the logs a
     "  us1      us        http://127.0.0.1:8010  http://127.0.0.1:8011  101",
     "  us2      us        http://127.0.0.1:8020  http://127.0.0.1:8021  102",
     "  de1      de        http://127.0.0.1:8030  http://127.0.0.1:8031  103",
+  ]);
+  expect(lines).toContain("  router  http://us.localhost:8100, http://de.localhost:8100  http://127.0.0.1:8101  200");
+  expect(lines.filter((line) => line.startsWith("    curl "))).toEqual([
+    "    curl -H @.cellway/keys/ada.header http://us.localhost:8100/api/0/organizations/acme/",
+    "    curl -H @.cellway/keys/ada.header http://localhost:8000/api/0/organizations/acme/",
   ]);
   expect(lines).toContain("  globex        de        de1   12");
   expect(lines.filter((line) => line.startsWith("    npx "))).toHaveLength(3);

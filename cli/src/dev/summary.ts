@@ -22,12 +22,13 @@ export function formatSummaryJson({ fleet, demo, dataDir, logsDir }: FleetSummar
     dataDir,
     logsDir,
     silos,
+    edges: fleet.edges,
     users: demo.users,
     organizations: demo.organizations,
   });
 }
 
-/** Tables of silos, users and organizations, and three commands to try. */
+/** Tables of silos, routers, users and organizations, and commands to try. */
 export function formatSummary(summary: FleetSummary, cwd: string): string {
   const { fleet, demo } = summary;
   const silos = fleet.silos.map((silo) => [
@@ -38,6 +39,15 @@ export function formatSummary(summary: FleetSummary, cwd: string): string {
     String(silo.pid),
   ]);
   const parts = [formatTable([heading("silo", "locality", "http", "rpc", "pid"), ...silos], 2)];
+  if (fleet.edges.length > 0) {
+    const edges = fleet.edges.map(({ name, urls, httpAddress, pid }) => [
+      name,
+      urls.join(", "),
+      httpAddress,
+      String(pid),
+    ]);
+    parts.push(formatTable([heading("router", "serves", "health", "pid"), ...edges], 2));
+  }
   if (demo.users.length > 0) {
     parts.push(formatTable([heading("user", "id"), ...demo.users.map((user) => [user.email, user.id])], 2));
   }
@@ -45,7 +55,7 @@ export function formatSummary(summary: FleetSummary, cwd: string): string {
     const organizations = demo.organizations.map((entry) => [entry.slug, entry.locality, entry.cell, entry.id]);
     parts.push(formatTable([heading("organization", "locality", "cell", "id"), ...organizations], 2));
   }
-  parts.push(["  Try, in another terminal:", ...examples(summary).map((command) => `    ${command}`)].join("\n"));
+  parts.push(["  Try, in another terminal:", ...examples(summary, cwd).map((command) => `    ${command}`)].join("\n"));
   parts.push(`  Logs: ${shortenPath(summary.logsDir, cwd)}/<silo>.log. Ctrl-C stops everything; the data stays.`);
   return parts.join("\n\n");
 }
@@ -55,7 +65,7 @@ function localityOf(fleet: FleetFile, silo: string): string {
   return fleet.topology.cells.get(silo)?.locality ?? "-";
 }
 
-function examples({ fleet, demo, dataDir }: FleetSummary): string[] {
+function examples({ fleet, demo, dataDir }: FleetSummary, cwd: string): string[] {
   const from = dataDir === DEFAULT_DATA_DIR ? "" : ` --data-dir ${quoteForShell(dataDir)}`;
   const last = demo.organizations.at(-1);
   if (last === undefined)
@@ -69,8 +79,23 @@ function examples({ fleet, demo, dataDir }: FleetSummary): string[] {
   const home = fleet.silos.find((silo) => silo.name === last.cell) ?? fleet.silos[0];
   const header = `-H "$(npx cellway token --method ${method} --silo ${home?.name}${from})"`;
   return [
+    ...httpExamples({ fleet, demo }, cwd),
     `npx cellway call ${method}${from} ${data} --verbose`,
     `npx cellway explain ${method}${from} ${data}`,
     `npx buf curl --http2-prior-knowledge --protocol grpc ${header} ${data} ${home?.rpcAddress}/cellway.organization.v1.OrganizationService/GetOrganizationBySlug`,
   ];
+}
+
+/** The same organization by the router of its locality and by control, which sends it on. */
+function httpExamples({ fleet, demo }: Pick<FleetSummary, "fleet" | "demo">, cwd: string): string[] {
+  const [organization] = demo.organizations;
+  const headerFile = demo.users[0]?.headerFile;
+  if (organization === undefined || headerFile === undefined) return [];
+  const header = `-H @${quoteForShell(shortenPath(headerFile, cwd))}`;
+  const path = `/api/0/organizations/${organization.slug}/`;
+  const router = fleet.edges[0]?.urls.find((url) => new URL(url).hostname.startsWith(`${organization.locality}.`));
+  const origins = [router, fleet.silos[0]?.httpAddress.replace("127.0.0.1", "localhost")].filter(
+    (origin) => origin !== undefined,
+  );
+  return origins.map((origin) => `curl ${header} ${origin}${path}`);
 }

@@ -1,6 +1,7 @@
 import {
   createMetricsPage,
   type Gate,
+  type HttpGateway,
   type HttpServer,
   type InternalRoute,
   type Mounted,
@@ -34,21 +35,29 @@ export function startSiloHttpServer(options: {
   internalRoutes?: readonly Mounted<InternalRoute<ServiceContext>, ServiceContext>[];
   gate: Gate;
   trust?: RequestTrust;
+  gateway?: HttpGateway | undefined;
   logger: Logger;
   metrics: Metrics;
   now?: () => number;
 }): Promise<HttpServer> {
-  return startHttpServer({ ...options, version: options.build.version, pages: createPages(options) });
+  const { gateway, ...rest } = options;
+  const version = options.build.version;
+  return startHttpServer({ ...rest, ...(gateway && { gateway }), version, pages: createPages(options) });
 }
 
-function createPages({ silo, readiness, build, metrics }: Parameters<typeof startSiloHttpServer>[0]): OperatorPage[] {
+function createPages(options: Parameters<typeof startSiloHttpServer>[0]): OperatorPage[] {
+  const { silo, readiness, build, metrics, gateway } = options;
   return [
     { path: "/healthz", answer: async () => toJsonAnswer(200, { status: "alive", silo: silo.name, ...build }) },
     {
       path: "/readyz",
       async answer() {
         const report = await readiness.check();
-        return toJsonAnswer(report.ready ? 200 : 503, { silo: silo.name, ...report });
+        return toJsonAnswer(report.ready ? 200 : 503, {
+          silo: silo.name,
+          ...report,
+          ...(gateway && { gateway: gateway.report() }),
+        });
       },
     },
     createMetricsPage(metrics),

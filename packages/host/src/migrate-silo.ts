@@ -18,10 +18,10 @@ export async function migrationSetsOf(modules: readonly ServiceModule[]): Promis
   const outboxes = await Promise.all(sides.map(outboxMigrations));
   const tombstones = await Promise.all(sides.map(tombstoneMigrations));
   const services = await Promise.all(
-    modules.map(async (module) => ({
-      service: module.name,
-      localMode: module.localMode,
-      migrations: await readMigrations(module.migrations),
+    modules.map(async ({ name: service, localMode, migrations }) => ({
+      service,
+      localMode,
+      migrations: migrations === undefined ? [] : await readMigrations(migrations),
     })),
   );
   return [...fleet, ...outboxes, ...tombstones, ...services];

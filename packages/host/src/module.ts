@@ -1,6 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { EntityClass, SiloDatabase } from "@cellway/database";
-import type { InternalRoute, PublicRoute } from "@cellway/http";
+import type { HttpGateway, InternalRoute, PublicRoute } from "@cellway/http";
 import type { Outbox, OutboxReceiver, OutboxSource } from "@cellway/outbox";
 import type { CellResolver, RpcCaller } from "@cellway/rpc";
 import type { LocalMode, Silo, Topology } from "@cellway/silo";
@@ -53,14 +53,16 @@ export interface ServiceModule {
   readonly localMode: LocalMode;
   /** Its tables; each marked for `localMode`. */
   readonly entities: readonly EntityClass[];
-  /** The folder of its SQL migrations. */
-  readonly migrations: URL;
+  /** The folder of its SQL migrations; unset for a service without tables. */
+  readonly migrations?: URL;
   readonly contracts: (context: ServiceContext) => readonly ServedContract[];
   readonly tasks: readonly TaskDefinition[];
   /** Its public HTTP routes, made by `defineRoute`. */
   readonly routes: readonly PublicRoute<ServiceContext>[];
   /** Its HTTP routes for routers and other machines of the fleet. */
   readonly internalRoutes?: readonly InternalRoute<ServiceContext>[];
+  /** Control's gateway only: sends HTTP requests on that no route of this silo is for. Asked for once, closed by the host. */
+  readonly createGateway?: (context: ServiceContext) => HttpGateway;
   /** What it tells the other side: replicated tables, messages by hand. */
   readonly sends?: readonly OutboxSource[];
   /** What it takes over from the other side. */

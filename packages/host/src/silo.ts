@@ -25,13 +25,12 @@ import { createUsageLog, type Logger, type Metrics, type UsageLog } from "@cellw
 import { findUnwired } from "@cellway/tombstones";
 import { translateDatabaseError } from "./database-errors.js";
 import { joinFleet } from "./fleet.js";
-import { createSiloGate } from "./gate.js";
-import { startSiloHttpServer } from "./http-server.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
 import { migrationSetsOf } from "./migrate-silo.js";
 import type { ServiceContext, ServiceModule } from "./module.js";
 import { createOutboxes, serveInbox, serveOutboxes, sourcesOf } from "./outboxes.js";
 import type { SchemaCheck } from "./readiness.js";
+import { serveHttp } from "./serve-http.js";
 import { createSiloReadiness } from "./silo-readiness.js";
 import { createStop, DEFAULT_GRACE_MS, stopAll } from "./stop-silo.js";
 import { createTaskRunner, type TaskRunner } from "./tasks.js";
@@ -129,15 +128,7 @@ async function openSilo(
   const { build, registries } = await joinFleet(config, rpc, databases, undo);
   const listener = await config.network.listen(config.rpcListen, rpc.endpoint());
   undo.push(() => listener.close({ graceMs: 0 }));
-  const http = await startSiloHttpServer({
-    ...config,
-    address: config.httpListen,
-    readiness,
-    build,
-    ...mountRoutes(modules, contexts),
-    gate: createSiloGate({ ...config, rpc: rpc.forService("http"), now: config.now ?? Date.now }),
-  });
-  undo.push(() => http.close());
+  const { http, gateway } = await serveHttp(config, { modules, contexts, readiness, build, rpc }, undo);
   preparation.whenDone(() => {
     tasks.start();
     for (const outbox of outboxes.values()) outbox.start();
@@ -147,7 +138,7 @@ async function openSilo(
       "the silo serves",
     );
   });
-  const parts = { readiness, preparation, tasks, listener, http, contexts, databases, outboxes, registries };
+  const parts = { readiness, preparation, tasks, listener, http, gateway, contexts, databases, outboxes, registries };
   return {
     silo: config.silo,
     rpc,
@@ -284,13 +275,6 @@ function serveContracts(
     const inbox = serveInbox(config, localMode, contexts, resolver);
     rpc.serve(inbox.service, inbox.implementation);
   }
-}
-
-/** Routes of all modules: those of the other side too, so that a request for one is told apart from nonsense. */
-function mountRoutes(modules: readonly ServiceModule[], contexts: ReadonlyMap<ServiceModule, ServiceContext>) {
-  const mount = <R>(routesOf: (module: ServiceModule) => readonly R[]) =>
-    modules.flatMap((module) => routesOf(module).map((route) => ({ route, context: contexts.get(module) })));
-  return { routes: mount((module) => module.routes), internalRoutes: mount((module) => module.internalRoutes ?? []) };
 }
 
 function need<T>(sides: ReadonlyMap<LocalMode, T>, localMode: LocalMode): T {

@@ -1,6 +1,6 @@
 import type { SiloDatabase } from "@cellway/database";
 import type { ProcessRegistry } from "@cellway/fleet";
-import type { HttpServer } from "@cellway/http";
+import type { HttpGateway, HttpServer } from "@cellway/http";
 import type { Outbox } from "@cellway/outbox";
 import type { NetworkListener } from "@cellway/rpc";
 import type { LocalMode, Silo } from "@cellway/silo";
@@ -22,6 +22,7 @@ export function createStop(
     tasks: TaskRunner;
     listener: NetworkListener;
     http: HttpServer;
+    gateway: HttpGateway | undefined;
     contexts: ReadonlyMap<ServiceModule, ServiceContext>;
     databases: ReadonlyMap<LocalMode, SiloDatabase>;
     outboxes: ReadonlyMap<LocalMode, Outbox>;
@@ -38,9 +39,11 @@ export function createStop(
       parts.listener.close({ graceMs }),
       parts.tasks.stop(graceMs),
       waitAtMost(graceMs, parts.preparation.stop()),
+      parts.gateway?.drain({ graceMs }),
     ]);
     outcomes.push(...(await Promise.allSettled([stopModules(config.silo, parts.contexts, graceMs)])));
     outcomes.push(...(await Promise.allSettled([parts.http.close(), stopAll(parts.outboxes.values())])));
+    outcomes.push(...(await Promise.allSettled([parts.gateway?.close()])));
     // Last, so that it counts as alive while it does anything.
     outcomes.push(...(await Promise.allSettled([stopAll(parts.registries.values())])));
     outcomes.push(...(await Promise.allSettled([...parts.databases.values()].map((database) => database.destroy()))));

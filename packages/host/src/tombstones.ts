@@ -54,7 +54,6 @@ function createTombstoneModule(tombstones: Tombstones, localMode: LocalMode): Se
     localMode,
     entities: [],
     // Its migrations are the package's: see migrationSetsOf.
-    migrations: new URL("about:blank"),
     contracts: () => [],
     tasks: [
       {

@@ -11,7 +11,13 @@ export {
   toJsonAnswer,
 } from "./pages.js";
 export { PROBLEM_TYPE, type Problem, sendProblem } from "./problem.js";
-export { type EdgeHandlers, type EdgeServer, type EdgeServerLimits, startEdgeServer } from "./proxy/edge-server.js";
+export {
+  type EdgeHandlers,
+  type EdgeServer,
+  type EdgeServerLimits,
+  isAmbiguousRequest,
+  startEdgeServer,
+} from "./proxy/edge-server.js";
 export { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./proxy/limits.js";
 export {
   type Misdirection,

@@ -1,5 +1,5 @@
 export { writeCopy } from "./disk/write-copy.js";
-export { DiskCopyError } from "./errors.js";
+export { createQuestionsLimitError, DiskCopyError } from "./errors.js";
 export { explainRoute, type RouteExplanation } from "./explain-route.js";
 export { type Following, type FollowOptions, followRoutes } from "./follow-routes.js";
 export { type Finding, type FoundRoute, Locator, type LocatorOptions } from "./locator.js";

@@ -15,7 +15,7 @@ export const HTTP_METRIC_DEFINITIONS = {
   },
   cellway_edge_requests_total: {
     type: "counter",
-    help: "Requests that a router answered, by the cell that they were sent to (`none` when there was none) and the status; 499 when the client went away.",
+    help: "Requests that a router or control's gateway answered, by the cell that they were sent to (`none` when there was none) and the status; 499 when the client went away.",
     labels: ["cell", "status"],
   },
   cellway_edge_duration_seconds: {
@@ -43,6 +43,16 @@ export const HTTP_METRIC_DEFINITIONS = {
     type: "gauge",
     help: "State of the circuit breaker of a cell in a router: 0 closed, 1 half open, 2 open.",
     labels: ["cell"],
+  },
+  cellway_gateway_requests_total: {
+    type: "counter",
+    help: "Requests that control's gateway sent on, or refused, by what says whose they are: `organization` in the path, `pinned` route.",
+    labels: ["rule"],
+  },
+  cellway_gateway_pinned_requests_total: {
+    type: "counter",
+    help: "Requests for pinned routes, by pattern: one that nobody asks for any more can go.",
+    labels: ["pattern"],
   },
   cellway_edge_feed_pages_total: {
     type: "counter",

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { toListenOptions } from "@cellway/rpc";
 import { isLocalTo, type LocalMode, type Silo, withSiloContext } from "@cellway/silo";
@@ -8,6 +9,7 @@ import { CELL_HEADER } from "../cell-headers.js";
 import type { HttpServer, OperatorPage } from "../pages.js";
 import { PROBLEM_TYPE } from "../problem.js";
 import { DEFAULT_ROUTE_LIMITS, type Gate, type RouteLimits } from "./gate.js";
+import { attachGateway, type HttpGateway } from "./gateway.js";
 import { createOpenApiDocument } from "./openapi.js";
 import { createNotFoundProblem, ProblemError, toProblem } from "./problem-error.js";
 import { createRateLimiter } from "./rate-limit.js";
@@ -44,6 +46,8 @@ export interface HttpServerOptions<C> {
   readonly internalRoutes?: readonly Mounted<InternalRoute<C>, C>[];
   readonly pages: readonly OperatorPage[];
   readonly gate: Gate;
+  /** Sends on what none of `routes` is for. Default: nothing is. */
+  readonly gateway?: HttpGateway;
   /** Default {@link DEFAULT_ROUTE_LIMITS}. */
   readonly routeLimits?: RouteLimits;
   /** Default: nobody is believed. */
@@ -95,11 +99,15 @@ function createApp<C>(options: HttpServerOptions<C>): FastifyInstance {
   });
   app.addHook("onResponse", async (request, reply) => {
     // A request that fastify refuses has no route.
-    const route = request.routeOptions?.config?.name;
-    if (route === undefined) return;
+    const { name: route, isForeign } = request.routeOptions?.config ?? {};
+    // What a gateway has sent on is counted there.
+    if (route === undefined || (isForeign === true && options.gateway !== undefined)) return;
     options.metrics.count("cellway_http_requests_total", { route, status: String(reply.statusCode) });
     options.metrics.observe("cellway_http_request_duration_seconds", { route }, reply.elapsedTime / 1000);
   });
+  if (options.gateway !== undefined) {
+    attachGateway(app, options.gateway, { timeoutMs: REQUEST_TIMEOUT_MS, refuseLate });
+  }
   app.setNotFoundHandler((request, reply) => sendProblem(reply, request.id, createNotFoundProblem()));
   app.setErrorHandler((error: Error, request, reply) => {
     const problem = isOfFastify(error) ? toRequestProblem(error) : toProblem(error);
@@ -140,7 +148,7 @@ function addRoutes<C>(app: FastifyInstance, options: HttpServerOptions<C>, parts
     app.route({
       method,
       url: toPattern(route.path),
-      config: { name },
+      config: { name, isForeign: !isOwn({ route, context }, options) },
       handler: async (request, reply) => {
         const own = contextOrThrow({ route, context }, options);
         return withSiloContext({ localMode, siloName: options.silo.name }, () =>
@@ -193,9 +201,16 @@ function contextOrThrow<C>(
   { route, context }: Mounted<{ readonly path: string; readonly localMode: LocalMode }, C>,
   { silo, logger }: HttpServerOptions<C>,
 ): C {
-  if (context !== undefined && isLocalTo(silo, route.localMode)) return context;
+  if (context !== undefined && isOwn({ route, context }, { silo })) return context;
   logger.warn({ path: route.path, belongs_to: route.localMode }, "a route of the other side was asked for");
   throw createNotFoundProblem();
+}
+
+function isOwn<C>(
+  { route, context }: Mounted<{ readonly localMode: LocalMode }, C>,
+  { silo }: Pick<HttpServerOptions<C>, "silo">,
+): boolean {
+  return context !== undefined && isLocalTo(silo, route.localMode);
 }
 
 function sendProblem(reply: FastifyReply, requestId: string, problem: ProblemError): void {
@@ -239,6 +254,12 @@ function refuseUnreadable(error: Error & { code?: string }, socket: Duplex): voi
   socket.end(
     `HTTP/1.1 ${status} ${body.title}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,
   );
+}
+
+/** A request whose end is not here in time. */
+function refuseLate(socket: Socket): void {
+  refuseUnreadable(Object.assign(new Error("too late"), { code: "ERR_HTTP_REQUEST_TIMEOUT" }), socket);
+  socket.destroySoon();
 }
 
 declare module "fastify" {

@@ -6,6 +6,7 @@ export {
   decideByKey,
   decideByRule,
   type LocalityRule,
+  type RouteFinder,
 } from "./decide.js";
 export { EXPLAIN_HEADER } from "./explain.js";
 export { createEdgeHandlers } from "./handlers.js";

@@ -6,6 +6,7 @@ const RETRY_AFTER_S = "1";
 /** Refusals of edges: of what leads nowhere. The codes are stable. */
 export type EdgeProblemCode =
   | "HOST_UNKNOWN"
+  | "HOST_AMBIGUOUS"
   | "PATH_AMBIGUOUS"
   | "PATH_UNKNOWN"
   | "ORGANIZATION_NOT_FOUND"
@@ -17,6 +18,7 @@ export type EdgeProblemCode =
   | "CELL_WITHOUT_ADDRESS";
 
 const TABLE: Readonly<Record<EdgeProblemCode, readonly [status: number, title: string]>> = {
+  HOST_AMBIGUOUS: [400, "Ambiguous host"],
   HOST_UNKNOWN: [404, "Unknown host"],
   PATH_AMBIGUOUS: [400, "Ambiguous path"],
   PATH_UNKNOWN: [404, "Not found"],

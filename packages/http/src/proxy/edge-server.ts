@@ -83,13 +83,17 @@ export async function startEdgeServer(
   };
 }
 
-/** Requests that are valid by their grammar and mean different things to different readers. */
-function refuseAmbiguous(req: IncomingMessage, res: ServerResponse): boolean {
+/** Whether a request is valid by its grammar and means different things to different readers: two hosts, a whole URL. */
+export function isAmbiguousRequest(req: IncomingMessage): boolean {
   let hosts = 0;
   for (let index = 0; index < req.rawHeaders.length; index += 2) {
     if (req.rawHeaders[index]?.toLowerCase() === "host") hosts += 1;
   }
-  if (hosts <= 1 && req.url?.startsWith("/") === true) return false;
+  return hosts > 1 || req.url?.startsWith("/") !== true;
+}
+
+function refuseAmbiguous(req: IncomingMessage, res: ServerResponse): boolean {
+  if (!isAmbiguousRequest(req)) return false;
   res.writeHead(400, { connection: "close", "content-length": 0 }).end();
   return true;
 }

@@ -1,6 +1,7 @@
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
 import { RouteFeedService } from "@cellway/gen/cellway/directory/v1/route_feed";
-import { implementContract, type ServiceModule } from "@cellway/host";
+import { implementContract, type ServiceContext, type ServiceModule } from "@cellway/host";
+import type { Locator } from "@cellway/locator";
 import { mirrorDeletions } from "@cellway/tombstones";
 import { createEdgeFeedKeys, type EdgeFeedKeys } from "./edge-feed/keys.js";
 import { createEdgeFeedRoutes } from "./edge-feed/routes.js";
@@ -30,6 +31,11 @@ import { createDirectoryRpc } from "./rpc/index.js";
 import { watchRoutes } from "./rpc/watch-routes.js";
 import { seedTopology } from "./store/seed-topology.js";
 import { listCells } from "./store/topology.js";
+
+/** Control's own routes in memory, for others of its silo. They are fed from its tables and log; the directory stops them. */
+export function controlLocatorOf(context: ServiceContext): Locator {
+  return controlRoutesOf(context).locator;
+}
 
 export { createEdgeFeedKeys, type EdgeFeedKeys, parseEdgeFeedKeys } from "./edge-feed/keys.js";
 

@@ -1,0 +1,80 @@
+import type { IncomingMessage } from "node:http";
+import type { BlockList } from "node:net";
+import type { ServiceContext } from "@cellway/host";
+import {
+  createEdgeHandlers,
+  createEdgeProblem,
+  createSending,
+  DEFAULT_PROXY_LIMITS,
+  type EdgeContext,
+  type HttpGateway,
+  isAmbiguousRequest,
+  type Problem,
+  type ProxyLimits,
+  type ProxyOptions,
+  pathOf,
+  Upstreams,
+} from "@cellway/http";
+import type { Locator } from "@cellway/locator";
+import { boundQuestions } from "./bounded-finder.js";
+import { InFlight } from "./in-flight.js";
+import { createPinnedFinder, type PinnedRoute } from "./pinned-routes.js";
+import { type Claim, claimRequest } from "./route-request.js";
+
+/** What a gateway is told. */
+export interface GatewayOptions {
+  /** Control's own routes, in memory. */
+  readonly locatorOf: (context: ServiceContext) => Locator;
+  /** Paths without an organization, to the cell that still serves them. Default: none. */
+  readonly pinnedRoutes?: readonly PinnedRoute[];
+  /** Proxies before control whose forwarding headers are believed. Default: none. */
+  readonly trustedProxies?: BlockList;
+  /** A secret: who sends it in `x-cellway-explain` is told why a request goes where it goes. Default: nobody is. */
+  readonly operatorToken?: string;
+  readonly limits?: Partial<ProxyLimits>;
+}
+
+/** Creates the gateway of a silo. */
+export function createGateway(context: ServiceContext, options: GatewayOptions): HttpGateway {
+  const { metrics, now, silo } = context;
+  const { pinnedRoutes = [] } = options;
+  const upstreams = new Upstreams({ ...DEFAULT_PROXY_LIMITS, ...options.limits }, metrics);
+  const locator = options.locatorOf(context);
+  const ctx: EdgeContext = {
+    name: silo.name,
+    routes: boundQuestions(locator),
+    upstreams,
+    trustedProxies: options.trustedProxies,
+    operatorToken: options.operatorToken,
+    now,
+  };
+  const findPinned = createPinnedFinder(pinnedRoutes);
+  // What nobody asks for must be seen to be nothing, so that it can go.
+  for (const { pattern } of pinnedRoutes) metrics.count("cellway_gateway_pinned_requests_total", { pattern }, 0);
+  const claim = (req: IncomingMessage) => claimRequest(pathOf(req.url ?? ""), findPinned);
+  const route = async (req: IncomingMessage): Promise<ProxyOptions | Problem> => {
+    const claimed = claim(req);
+    if (isAmbiguousRequest(req)) return createEdgeProblem("HOST_AMBIGUOUS", "A request names one host.");
+    if (claimed === undefined) throw new Error("The gateway was given a request that it does not take.");
+    count(context, claimed);
+    const decision = await claimed.decide(ctx);
+    return "status" in decision ? decision : createSending(ctx, req, decision);
+  };
+  const inFlight = new InFlight(createEdgeHandlers(route, context));
+  return {
+    takes: (req) => claim(req) !== undefined,
+    handlers: inFlight.handlers,
+    report: () => ({
+      routes: locator.memory.table.count,
+      loaded: locator.memory.isComplete,
+      ageMs: locator.memory.completeUntilMs === undefined ? null : Math.max(0, now() - locator.memory.completeUntilMs),
+    }),
+    drain: ({ graceMs }) => inFlight.drain(graceMs),
+    close: () => upstreams.close(),
+  };
+}
+
+function count({ metrics }: ServiceContext, { rule, pinned }: Claim): void {
+  metrics.count("cellway_gateway_requests_total", { rule });
+  if (pinned !== undefined) metrics.count("cellway_gateway_pinned_requests_total", { pattern: pinned.pattern });
+}
