@@ -1,4 +1,5 @@
 import {
+  type AnswerMemory,
   createMetricsPage,
   type Gate,
   type HttpServer,
@@ -34,6 +35,7 @@ export function startSiloHttpServer(options: {
   internalRoutes?: readonly Mounted<InternalRoute<ServiceContext>, ServiceContext>[];
   gate: Gate;
   trust?: RequestTrust;
+  memory: AnswerMemory;
   logger: Logger;
   metrics: Metrics;
   now?: () => number;
