@@ -29,7 +29,7 @@ export function cellAt({ cells }: Dataset, index: number): Cell {
 export async function writeRoutesFile(path: string, dataset: Dataset): Promise<void> {
   const memory = new RouteMemory({ now: Date.now });
   for (const { name, port } of dataset.cells) {
-    const addresses = { address: "http://127.0.0.1:1", httpAddress: `http://127.0.0.1:${port}` };
+    const addresses = { address: "http://127.0.0.1:1", httpAddress: `http://127.0.0.1:${port}`, ingestAddress: "" };
     memory.stateCell({ name, locality: "us", ...addresses, epoch: 1, isDeleted: false });
   }
   for (const [index, slug] of dataset.slugs.entries()) {

@@ -1,4 +1,5 @@
 import {
+  type AnswerMemory,
   createMetricsPage,
   type Gate,
   type HttpGateway,
@@ -36,6 +37,7 @@ export function startSiloHttpServer(options: {
   gate: Gate;
   trust?: RequestTrust;
   gateway?: HttpGateway | undefined;
+  memory: AnswerMemory;
   logger: Logger;
   metrics: Metrics;
   now?: () => number;

@@ -1,8 +1,10 @@
+import type { SiloDatabase } from "@cellway/database";
 import type { HttpGateway, HttpServer } from "@cellway/http";
 import type { RpcRuntime } from "@cellway/rpc";
-import type { Silo } from "@cellway/silo";
+import type { LocalMode, Silo } from "@cellway/silo";
 import { createSiloGate } from "./gate.js";
 import { type Build, startSiloHttpServer } from "./http-server.js";
+import { createAnswerMemory } from "./idempotency.js";
 import type { ServiceContext, ServiceModule } from "./module.js";
 import type { Readiness } from "./readiness.js";
 import type { SiloConfig } from "./silo.js";
@@ -15,6 +17,7 @@ interface HttpParts {
   readonly modules: readonly ServiceModule[];
   /** Of those that are local. */
   readonly contexts: Contexts;
+  readonly databases: ReadonlyMap<LocalMode, SiloDatabase>;
   readonly readiness: Readiness;
   readonly build: Build;
   readonly rpc: RpcRuntime;
@@ -23,9 +26,10 @@ interface HttpParts {
 /** Serves the routes of a silo, and behind them its gateway when it has one. */
 export async function serveHttp(
   config: SiloConfig,
-  { modules, contexts, readiness, build, rpc }: HttpParts,
+  { modules, contexts, databases, readiness, build, rpc }: HttpParts,
   undo: (() => Promise<unknown>)[],
 ): Promise<{ http: HttpServer; gateway: HttpGateway | undefined }> {
+  const now = config.now ?? Date.now;
   const gateway = createSiloGateway(config.silo, contexts);
   undo.push(async () => gateway?.close());
   const http = await startSiloHttpServer({
@@ -35,7 +39,8 @@ export async function serveHttp(
     readiness,
     build,
     ...mountRoutes(modules, contexts),
-    gate: createSiloGate({ ...config, rpc: rpc.forService("http"), now: config.now ?? Date.now }),
+    gate: createSiloGate({ ...config, rpc: rpc.forService("http"), now }),
+    memory: createAnswerMemory({ ...config, now }, databases),
   });
   undo.push(() => http.close());
   return { http, gateway };

@@ -25,6 +25,7 @@ import { createUsageLog, type Logger, type Metrics, type UsageLog } from "@cellw
 import { findUnwired } from "@cellway/tombstones";
 import { translateDatabaseError } from "./database-errors.js";
 import { joinFleet } from "./fleet.js";
+import { createIdempotencyModules } from "./idempotency.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
 import { migrationSetsOf } from "./migrate-silo.js";
 import type { ServiceContext, ServiceModule } from "./module.js";
@@ -109,7 +110,11 @@ async function openSilo(
   const services = modules.filter((module) => isLocalTo(config.silo, module.localMode));
   const tombstones = declareTombstones(modules);
   const databases = await openDatabases(config, services, undo);
-  const local = [...services, ...createTombstoneModules(tombstones, databases.keys())];
+  const local = [
+    ...services,
+    ...createTombstoneModules(tombstones, databases.keys()),
+    ...createIdempotencyModules(databases.keys()),
+  ];
   const schema = await createSchemaChecks(config, services, { databases, tombstones });
   let isReady = false;
   const resolver = createSiloResolver(config, local, databases);
@@ -128,7 +133,8 @@ async function openSilo(
   const { build, registries } = await joinFleet(config, rpc, databases, undo);
   const listener = await config.network.listen(config.rpcListen, rpc.endpoint());
   undo.push(() => listener.close({ graceMs: 0 }));
-  const { http, gateway } = await serveHttp(config, { modules, contexts, readiness, build, rpc }, undo);
+  const parts = { modules, contexts, databases, readiness, build, rpc };
+  const { http, gateway } = await serveHttp(config, parts, undo);
   preparation.whenDone(() => {
     tasks.start();
     for (const outbox of outboxes.values()) outbox.start();
@@ -138,7 +144,7 @@ async function openSilo(
       "the silo serves",
     );
   });
-  const parts = { readiness, preparation, tasks, listener, http, gateway, contexts, databases, outboxes, registries };
+  const running = { readiness, preparation, tasks, listener, http, gateway, contexts, databases, outboxes, registries };
   return {
     silo: config.silo,
     rpc,
@@ -148,7 +154,7 @@ async function openSilo(
     registry: (localMode) => need(registries, localMode),
     outbox: (localMode) => need(outboxes, localMode),
     database: (localMode) => need(databases, localMode),
-    stop: createStop(config, parts, () => {
+    stop: createStop(config, running, () => {
       isReady = false;
     }),
   };

@@ -1,5 +1,6 @@
 export { DEFAULT_ROUTE_LIMITS, type Gate, type OrganizationPlace, type RouteLimits } from "./gate.js";
 export type { HttpGateway } from "./gateway.js";
+export type { AnswerBeginning, AnswerMemory } from "./idempotency.js";
 export { createOpenApiDocument } from "./openapi.js";
 export { pageQuery, toPageRequest } from "./paging.js";
 export { createNotFoundProblem, ProblemError, toProblem } from "./problem-error.js";

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { LocalMode } from "@cellway/silo";
+import type { LocalMode, PublicLocality } from "@cellway/silo";
 import type { z } from "zod";
 
 /** The methods that public routes have. */
@@ -25,6 +25,8 @@ export interface Principal {
 export interface RouteOrganization {
   readonly id: string;
   readonly slug: string;
+  /** Where it lives: `locality.toUrl(path)` is the address of a path for everybody. */
+  readonly locality: PublicLocality;
   /** Unset when the route does not ask for a member, and whoever asks is none. */
   readonly role: MemberRoleName | undefined;
 }
@@ -100,7 +102,10 @@ export interface RouteSpec<
   readonly response: R;
   /** Default 200. */
   readonly status?: 200 | 201 | 202;
-  /** The handler sees to it that a repeated Idempotency-Key has no second effect. Default: a key is refused. */
+  /**
+   * The handler itself sees to it that a repeated Idempotency-Key has no second effect. Default: POST by whoever is known is
+   * carried out once and its answer kept for a day; elsewhere a key is refused.
+   */
   readonly takesIdempotencyKey?: boolean;
   readonly deprecation?: RouteDeprecation;
   handle(call: RouteCall<C, z.output<P>, z.output<Q>, z.output<B>>): Promise<RouteAnswer<z.input<R>>>;

@@ -10,6 +10,7 @@ import type { HttpServer, OperatorPage } from "../pages.js";
 import { PROBLEM_TYPE } from "../problem.js";
 import { DEFAULT_ROUTE_LIMITS, type Gate, type RouteLimits } from "./gate.js";
 import { attachGateway, type HttpGateway } from "./gateway.js";
+import type { AnswerMemory } from "./idempotency.js";
 import { createOpenApiDocument } from "./openapi.js";
 import { createNotFoundProblem, ProblemError, toProblem } from "./problem-error.js";
 import { createRateLimiter } from "./rate-limit.js";
@@ -48,6 +49,7 @@ export interface HttpServerOptions<C> {
   readonly gate: Gate;
   /** Sends on what none of `routes` is for. Default: nothing is. */
   readonly gateway?: HttpGateway;
+  readonly memory: AnswerMemory;
   /** Default {@link DEFAULT_ROUTE_LIMITS}. */
   readonly routeLimits?: RouteLimits;
   /** Default: nobody is believed. */
@@ -64,6 +66,8 @@ export async function startHttpServer<C>(options: HttpServerOptions<C>): Promise
   const parts: RouteParts = {
     silo: options.silo,
     gate: options.gate,
+    memory: options.memory,
+    metrics: options.metrics,
     limiter: createRateLimiter(options.now),
     limits: options.routeLimits ?? DEFAULT_ROUTE_LIMITS,
     trust: options.trust ?? {},

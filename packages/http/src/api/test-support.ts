@@ -35,12 +35,15 @@ export async function startTestServer(
   const log: string[] = [];
   const noted: string[] = [];
   const metrics = createMetrics({ silo: "us1" });
+  const locality = { name: "us", origin: "", toUrl: (path: string) => path };
   const gate: Gate = {
     async authenticate(_localMode, token) {
       return token === MEMBER_TOKEN ? { userId: "7", tokenId: "70", scopes: new Set(["org:read"]) } : undefined;
     },
     async findOrganization(idOrSlug) {
-      return idOrSlug === "acme" || idOrSlug === "42" ? { id: "42", slug: "acme", role: "MEMBER" } : undefined;
+      return idOrSlug === "acme" || idOrSlug === "42"
+        ? { id: "42", slug: "acme", locality, role: "MEMBER" }
+        : undefined;
     },
     noteUse: (_localMode, { userId }, ipAddress) => void noted.push(`${userId} ${ipAddress}`),
   };
@@ -51,6 +54,7 @@ export async function startTestServer(
     routes: routes.map((route) => ({ route, context: {} })),
     pages: [],
     gate,
+    memory: { begin: async () => ({ state: "full" }) },
     logger: createLogger({ silo: "us1", stream: { write: (line) => void log.push(line) } }),
     metrics,
     ...options,
