@@ -4,13 +4,13 @@ import type { ServiceModule } from "@cellway/host";
 import { integrationModule } from "@cellway/integration";
 import { organizationModule } from "@cellway/organization";
 import { replicaModule } from "@cellway/replica";
-import { userModule } from "@cellway/user";
+import { createUserModule, type UserOptions } from "@cellway/user";
 import { userIpModule } from "@cellway/user-ip";
 
 /** Every service there is. A silo runs those that are local to it. */
-export function createModules(options: DirectoryOptions = {}): readonly ServiceModule[] {
+export function createModules(options: DirectoryOptions & UserOptions = {}): readonly ServiceModule[] {
   return [
-    userModule,
+    createUserModule(options),
     integrationModule,
     createDirectoryModule(options),
     organizationModule,

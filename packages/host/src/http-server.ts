@@ -7,6 +7,7 @@ import {
   type OperatorPage,
   type PublicRoute,
   type RequestTrust,
+  type SessionCookieOptions,
   startHttpServer,
   toJsonAnswer,
 } from "@cellway/http";
@@ -23,21 +24,30 @@ export interface Build {
   readonly contract: string;
 }
 
+/** How a silo treats those who call its public routes. */
+export interface HttpPolicy {
+  /** What its HTTP listener believes of requests. Default nothing. */
+  readonly trust?: RequestTrust;
+  /** How it sets the session cookie. Default for the very host, and Secure where the request was https. */
+  readonly sessionCookie?: SessionCookieOptions;
+}
+
 /** Serves `/healthz`, `/readyz`, `/metrics` and `routes` at an http:// origin; port 0 lets the system choose. */
-export function startSiloHttpServer(options: {
-  address: string;
-  silo: Silo;
-  readiness: Readiness;
-  /** What runs here, for `/healthz`. */
-  build: Build;
-  routes: readonly Mounted<PublicRoute<ServiceContext>, ServiceContext>[];
-  internalRoutes?: readonly Mounted<InternalRoute<ServiceContext>, ServiceContext>[];
-  gate: Gate;
-  trust?: RequestTrust;
-  logger: Logger;
-  metrics: Metrics;
-  now?: () => number;
-}): Promise<HttpServer> {
+export function startSiloHttpServer(
+  options: HttpPolicy & {
+    address: string;
+    silo: Silo;
+    readiness: Readiness;
+    /** What runs here, for `/healthz`. */
+    build: Build;
+    routes: readonly Mounted<PublicRoute<ServiceContext>, ServiceContext>[];
+    internalRoutes?: readonly Mounted<InternalRoute<ServiceContext>, ServiceContext>[];
+    gate: Gate;
+    logger: Logger;
+    metrics: Metrics;
+    now?: () => number;
+  },
+): Promise<HttpServer> {
   return startHttpServer({ ...options, version: options.build.version, pages: createPages(options) });
 }
 

@@ -8,7 +8,6 @@ import {
   type SqlQuery,
 } from "@cellway/database";
 import type { ProcessRegistry } from "@cellway/fleet";
-import type { RequestTrust } from "@cellway/http";
 import { findUntracked, type Outbox } from "@cellway/outbox";
 import {
   type CellResolver,
@@ -26,7 +25,7 @@ import { findUnwired } from "@cellway/tombstones";
 import { translateDatabaseError } from "./database-errors.js";
 import { joinFleet } from "./fleet.js";
 import { createSiloGate } from "./gate.js";
-import { startSiloHttpServer } from "./http-server.js";
+import { type HttpPolicy, startSiloHttpServer } from "./http-server.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
 import { migrationSetsOf } from "./migrate-silo.js";
 import type { ServiceContext, ServiceModule } from "./module.js";
@@ -38,7 +37,7 @@ import { createTaskRunner, type TaskRunner } from "./tasks.js";
 import { createTombstoneModules, declareTombstones, type Tombstones } from "./tombstones.js";
 
 /** What a silo is told. */
-export interface SiloConfig {
+export interface SiloConfig extends HttpPolicy {
   readonly silo: Silo;
   /** The release that this process runs, such as `0.2.0`. Default `unknown`. */
   readonly version?: string;
@@ -49,8 +48,6 @@ export interface SiloConfig {
   readonly rpcListen: string;
   /** Origin to serve HTTP at. */
   readonly httpListen: string;
-  /** What the HTTP listener believes of requests. Default nothing. */
-  readonly trust?: RequestTrust;
   readonly keys: KeyRing;
   readonly methodSwitch: MethodSwitch;
   readonly network: Network;

@@ -13,6 +13,11 @@ export const HTTP_METRIC_DEFINITIONS = {
     labels: ["route"],
     buckets: CALL_SECONDS,
   },
+  cellway_logins_total: {
+    type: "counter",
+    help: "Logins with a password, by outcome: `accepted`, `refused`, or `busy` when too many passwords waited to be checked.",
+    labels: ["outcome"],
+  },
   cellway_edge_requests_total: {
     type: "counter",
     help: "Requests that a router answered, by the cell that they were sent to (`none` when there was none) and the status; 499 when the client went away.",

@@ -2,10 +2,12 @@ import { z } from "zod";
 import { PROBLEM_TYPE } from "../problem.js";
 import type { FieldProblem, ProblemBody } from "./problem-error.js";
 import { ORGANIZATION_PARAMETER, type PublicRoute } from "./route.js";
+import { SESSION_COOKIE } from "./session-cookie.js";
 
 type Json = Readonly<Record<string, unknown>>;
 
 const SECURITY = "apiToken";
+const SESSION_SECURITY = "session";
 
 const problemSchema = z.object({
   type: z.string(),
@@ -39,7 +41,10 @@ export function createOpenApiDocument(routes: readonly PublicRoute<never>[], ver
     servers: [{ url: "/" }],
     paths,
     components: {
-      securitySchemes: { [SECURITY]: { type: "http", scheme: "bearer" } },
+      securitySchemes: {
+        [SECURITY]: { type: "http", scheme: "bearer" },
+        [SESSION_SECURITY]: { type: "apiKey", in: "cookie", name: SESSION_COOKIE },
+      },
       schemas: { Problem: toJsonSchema(problemSchema, "output") },
     },
   };
@@ -50,7 +55,7 @@ function toOperation(route: PublicRoute<never>): Json {
   return {
     operationId: name,
     summary,
-    security: access.kind === "anyone" ? [] : [{ [SECURITY]: [] }],
+    security: access.kind === "anyone" ? [] : [{ [SECURITY]: [] }, { [SESSION_SECURITY]: [] }],
     ...(deprecation === undefined ? {} : { deprecated: true }),
     parameters: [...toParameters(route.params, "path"), ...(route.query ? toParameters(route.query, "query") : [])],
     ...(body === undefined
