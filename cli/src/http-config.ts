@@ -1,11 +1,41 @@
 import type { BlockList } from "node:net";
-import { parseTrustedProxies, type RequestTrust } from "@cellway/http";
+import { parseTrustedProxies, type RequestTrust, type SessionCookieOptions } from "@cellway/http";
 import { ConfigError, type SettingsReader } from "@cellway/silo";
+import { DEFAULT_SESSION_TIMEOUTS, type SessionTimeouts } from "@cellway/user";
 import type { SettingName } from "./settings.js";
+
+const SESSION_SECONDS_MIN = 60;
+const SESSION_SECONDS_MAX = 366 * 24 * 60 * 60;
 
 /** What the public HTTP listener of a silo believes of requests. @throws ConfigError */
 export function readRequestTrust(reader: SettingsReader): RequestTrust {
-  return { trustedProxies: readTrustedProxies(reader, "CELLWAY_HTTP_TRUSTED_PROXIES") };
+  return {
+    trustedProxies: readTrustedProxies(reader, "CELLWAY_HTTP_TRUSTED_PROXIES"),
+    allowedOrigins: readAllowedOrigins(reader),
+  };
+}
+
+/** How the session cookie is set. @throws ConfigError */
+export function readSessionCookie(reader: SettingsReader): SessionCookieOptions {
+  const domain = reader.read("CELLWAY_SESSION_COOKIE_DOMAIN");
+  if (domain !== undefined && !/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/.test(domain))
+    throw badValue("CELLWAY_SESSION_COOKIE_DOMAIN", domain, "must be a domain in lower case, such as example.com");
+  const secure = reader.read("CELLWAY_SESSION_COOKIE_SECURE") ?? "auto";
+  if (secure !== "auto" && secure !== "always")
+    throw badValue("CELLWAY_SESSION_COOKIE_SECURE", secure, "must be one of auto, always");
+  return { ...(domain === undefined ? {} : { domain }), isAlwaysSecure: secure === "always" };
+}
+
+/** How long new sessions last. @throws ConfigError */
+export function readSessionTimeouts(reader: SettingsReader): SessionTimeouts {
+  const absoluteSeconds = readSeconds(reader, "CELLWAY_SESSION_MAX_SECONDS", DEFAULT_SESSION_TIMEOUTS.absoluteSeconds);
+  const idleFallback = Math.min(DEFAULT_SESSION_TIMEOUTS.idleSeconds, absoluteSeconds);
+  const idleSeconds = readSeconds(reader, "CELLWAY_SESSION_IDLE_SECONDS", idleFallback);
+  if (idleSeconds > absoluteSeconds) {
+    const rule = `must be at most CELLWAY_SESSION_MAX_SECONDS, ${absoluteSeconds}`;
+    throw badValue("CELLWAY_SESSION_IDLE_SECONDS", String(idleSeconds), rule);
+  }
+  return { absoluteSeconds, idleSeconds };
 }
 
 /** Reads addresses and networks of proxies. @throws ConfigError */
@@ -14,12 +44,32 @@ export function readTrustedProxies(reader: SettingsReader, name: SettingName & `
     return parseTrustedProxies(splitList(reader.read(name) ?? ""));
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    const rule = "must be addresses or networks, such as 10.0.0.0/8,::1";
-    throw new ConfigError(`environment variable ${name}`, "", error.message, rule);
+    throw badValue(name, error.message, "must be addresses or networks, such as 10.0.0.0/8,::1");
   }
 }
 
 /** The entries of a list, separated by commas or white space. */
 export function splitList(text: string): string[] {
   return text.split(/[,\s]+/).filter((entry) => entry !== "");
+}
+
+function readAllowedOrigins(reader: SettingsReader): ReadonlySet<string> {
+  const origins = splitList(reader.read("CELLWAY_HTTP_ALLOWED_ORIGINS") ?? "");
+  const wrong = origins.find((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin);
+  if (wrong !== undefined) {
+    const rule = "must be origins as browsers write them, such as https://app.example.com";
+    throw badValue("CELLWAY_HTTP_ALLOWED_ORIGINS", wrong, rule);
+  }
+  return new Set(origins);
+}
+
+function readSeconds(reader: SettingsReader, name: SettingName, fallback: number): number {
+  const text = reader.read(name);
+  const seconds = text === undefined ? fallback : /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds >= SESSION_SECONDS_MIN && seconds <= SESSION_SECONDS_MAX) return seconds;
+  throw badValue(name, text ?? "", `must be whole seconds, ${SESSION_SECONDS_MIN} to ${SESSION_SECONDS_MAX}`);
+}
+
+function badValue(name: SettingName, value: string, rule: string): ConfigError {
+  return new ConfigError(`environment variable ${name}`, "", value, rule);
 }

@@ -6,11 +6,11 @@ import { createIngestModule, type IngestOptions } from "@cellway/ingest";
 import { integrationModule } from "@cellway/integration";
 import { organizationModule } from "@cellway/organization";
 import { replicaModule } from "@cellway/replica";
-import { userModule } from "@cellway/user";
+import { createUserModule, type UserOptions } from "@cellway/user";
 import { userIpModule } from "@cellway/user-ip";
 
 /** What services are told. */
-export interface ModuleOptions extends DirectoryOptions {
+export interface ModuleOptions extends DirectoryOptions, UserOptions {
   readonly gateway?: Omit<GatewayOptions, "locatorOf">;
   readonly ingest?: IngestOptions | undefined;
 }
@@ -18,7 +18,7 @@ export interface ModuleOptions extends DirectoryOptions {
 /** Every service there is. A silo runs those that are local to it. */
 export function createModules({ gateway, ingest, ...options }: ModuleOptions = {}): readonly ServiceModule[] {
   return [
-    userModule,
+    createUserModule(options),
     integrationModule,
     createDirectoryModule(options),
     organizationModule,

@@ -66,6 +66,11 @@ describe("good settings", () => {
     expect(String(config["messageMaxBytes"])).toBe(defaultOf("CELLWAY_RPC_MESSAGE_MAX_BYTES"));
     expect(String(config["poolMax"])).toBe(defaultOf("CELLWAY_DATABASE_POOL_MAX"));
     expect(String(config["logLevel"])).toBe(defaultOf("CELLWAY_LOG_LEVEL"));
+    expect(config["sessions"]).toEqual({
+      absoluteSeconds: Number(defaultOf("CELLWAY_SESSION_MAX_SECONDS")),
+      idleSeconds: Number(defaultOf("CELLWAY_SESSION_IDLE_SECONDS")),
+    });
+    expect(config["sessionCookie"]).toEqual({ isAlwaysSecure: false });
   });
 
   test("the configuration is frozen", () => {
@@ -153,6 +158,19 @@ describe("good settings", () => {
     ]).toEqual([true, false]);
   });
 
+  test("how sessions last, and their cookie, is said by settings; a short life shortens the time without use", () => {
+    const config = parse({
+      ...GOOD,
+      CELLWAY_SESSION_MAX_SECONDS: "3600",
+      CELLWAY_SESSION_COOKIE_DOMAIN: "localhost",
+      CELLWAY_SESSION_COOKIE_SECURE: "always",
+      CELLWAY_HTTP_ALLOWED_ORIGINS: "https://app.example.com http://localhost:3000",
+    });
+    expect(config.sessions).toEqual({ absoluteSeconds: 3_600, idleSeconds: 3_600 });
+    expect(config.sessionCookie).toEqual({ domain: "localhost", isAlwaysSecure: true });
+    expect(config.trust.allowedOrigins).toEqual(new Set(["https://app.example.com", "http://localhost:3000"]));
+  });
+
   test("a unix socket's URL is a database URL", () => {
     expect(parse({ ...GOOD, CELLWAY_DATABASE_URL: "postgres://cellway@/us1?host=/tmp/x" }).databaseUrl).toBe(
       "postgres://cellway@/us1?host=/tmp/x",
@@ -208,6 +226,11 @@ describe("bad settings name source, key, value and rule", () => {
     ["CELLWAY_GATEWAY_PINNED_ROUTES", "/api/**/x/=us1", { value: "/api/**/x/=us1", rule: /a last \*\*/ }],
     ["CELLWAY_EDGE_OPERATOR_TOKEN", "short", { value: "(hidden)", rule: /at least 32 printable/ }],
     ["CELLWAY_HTTP_TRUSTED_PROXIES", "10.0.0.0/8 router", { value: "router", rule: /must be addresses or networks/ }],
+    ["CELLWAY_HTTP_ALLOWED_ORIGINS", "https://app.example.com/", { rule: /must be origins as browsers write them/ }],
+    ["CELLWAY_SESSION_COOKIE_DOMAIN", "https://example.com", { rule: /must be a domain in lower case/ }],
+    ["CELLWAY_SESSION_COOKIE_SECURE", "yes", { value: "yes", rule: "must be one of auto, always" }],
+    ["CELLWAY_SESSION_MAX_SECONDS", "30d", { value: "30d", rule: /must be whole seconds, 60 to/ }],
+    ["CELLWAY_SESSION_IDLE_SECONDS", "2592001", { rule: "must be at most CELLWAY_SESSION_MAX_SECONDS, 2592000" }],
     ["CELLWAY_RPC_KEYS", undefined, { value: undefined, rule: /cellway keys generate/ }],
     ["CELLWAY_RPC_KEYS", "k1:c2hvcnQ=", { key: "[0]", value: "k1", rule: /at least 32 bytes/ }],
     ["CELLWAY_RPC_KEYS", `${KEY},${KEY}`, { key: "[1]", value: "k1", rule: /ids must differ/ }],

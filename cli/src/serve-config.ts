@@ -1,6 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { parseEdgeFeedKeys } from "@cellway/directory";
-import type { RequestTrust } from "@cellway/http";
+import type { RequestTrust, SessionCookieOptions } from "@cellway/http";
 import { parseKeys, type ReflectionAccess, type SigningKey, servicePolicyOf } from "@cellway/rpc";
 import {
   ALIASES,
@@ -17,9 +17,10 @@ import {
   type Topology,
 } from "@cellway/silo";
 import type { LogLevel } from "@cellway/telemetry";
+import type { SessionTimeouts } from "@cellway/user";
 import type { Environment } from "./context.js";
 import { readGatewaySettings } from "./edge-settings.js";
-import { readRequestTrust } from "./http-config.js";
+import { readRequestTrust, readSessionCookie, readSessionTimeouts } from "./http-config.js";
 import { type LiveSetting, readLiveSetting, readTextFile } from "./live-setting.js";
 import { DEFAULT_HTTP_LISTEN, DEFAULT_RPC_LISTEN, SETTINGS, type SettingName } from "./settings.js";
 import type { SiloKind } from "./silo-kinds.js";
@@ -36,6 +37,9 @@ export interface ServeConfig {
   readonly trust: RequestTrust;
   /** How control sends on what is its cells'. */
   readonly gateway: ReturnType<typeof readGatewaySettings>;
+  readonly sessionCookie: SessionCookieOptions;
+  /** How long new sessions last. */
+  readonly sessions: SessionTimeouts;
   /** A secret: where the keys come from, already parsed once. */
   readonly keys: LiveSetting;
   /** Undefined when no method is switched off for as long as the process runs. */
@@ -95,6 +99,8 @@ export function parseServeConfig(
     httpListen,
     trust: readRequestTrust(reader),
     gateway: readGatewaySettings(reader),
+    sessionCookie: readSessionCookie(reader),
+    sessions: readSessionTimeouts(reader),
     keys,
     disabledMethods,
     edgeFeedKeys,

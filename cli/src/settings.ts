@@ -1,4 +1,5 @@
 import { oldNamesOf } from "@cellway/silo";
+import { DEFAULT_SESSION_TIMEOUTS } from "@cellway/user";
 import { formatTable, heading } from "./table.js";
 
 /** One environment variable. */
@@ -73,6 +74,36 @@ export const SETTINGS = [
     "none",
     "addresses, CIDR",
     "Routers and proxies before a silo whose X-Forwarded-For, -Proto and -Host are believed: 10.0.0.0/8,::1.",
+  ),
+  setting(
+    "CELLWAY_HTTP_ALLOWED_ORIGINS",
+    "none",
+    "origins",
+    "Origins besides the very host whose requests with a session cookie may change something: https://app.example.com.",
+  ),
+  setting(
+    "CELLWAY_SESSION_COOKIE_DOMAIN",
+    "none",
+    "domain",
+    "Domain of the session cookie: example.com for control and all localities below it. Without one it is for the host that set it.",
+  ),
+  setting(
+    "CELLWAY_SESSION_COOKIE_SECURE",
+    "auto",
+    "auto | always",
+    "Whether the session cookie is Secure: where a trusted proxy says that the request was https, or always.",
+  ),
+  setting(
+    "CELLWAY_SESSION_MAX_SECONDS",
+    String(DEFAULT_SESSION_TIMEOUTS.absoluteSeconds),
+    "seconds, 60 to 31622400",
+    "Control: how long a new session lasts, however much it is used.",
+  ),
+  setting(
+    "CELLWAY_SESSION_IDLE_SECONDS",
+    String(DEFAULT_SESSION_TIMEOUTS.idleSeconds),
+    "seconds, 60 to 31622400",
+    "Control: how long a new session lasts without use, counted in steps of a tenth of it. At most CELLWAY_SESSION_MAX_SECONDS.",
   ),
   secret(
     "CELLWAY_RPC_KEYS",

@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from "node:crypto";
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import { MemberRole } from "@cellway/gen/cellway/organization/v1/types";
 import { type Fleet, startFleet } from "@cellway/testing";
@@ -13,6 +14,7 @@ let teamId: string;
 let projectId: string;
 let integrationId: string;
 const tokens: Record<string, string> = {};
+const cookies: Record<string, string> = {};
 let counter = 0;
 
 type Role = "member" | "admin" | "manager" | "owner";
@@ -83,11 +85,15 @@ beforeAll(async () => {
   for (const [role, value] of Object.entries(users)) {
     const userId = await createUser(fleet);
     const id = await addMember(fleet, organization, userId, value);
-    if (role === "member") memberId = id;
+    if (role === "member") {
+      memberId = id;
+      cookies["session of a member"] = await createSession(userId);
+    }
     tokens[role] = await createToken(fleet, userId);
   }
   tokens["owner"] = await createToken(fleet, owner);
   tokens["stranger"] = await createToken(fleet, stranger);
+  cookies["session of a stranger"] = await createSession(stranger);
   tokens["unscoped"] = await createToken(fleet, owner, []);
   const { team } = await organizations().createTeam({ organizationId: organization.id, slug: "first", name: "First" });
   teamId = team?.id ?? "";
@@ -97,12 +103,26 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => fleet?.stop());
 
+/** A session of a user, as a login makes it; answers the cookie. */
+async function createSession(userId: string): Promise<string> {
+  const secret = `cws_${randomBytes(32).toString("base64url")}`;
+  const sql = `insert into control.session
+      (user_id, token_hash, expires_at, idle_expires_at, idle_timeout_seconds, last_used_at, created_at, user_agent)
+    values ($1, $2, now() + interval '1 hour', now() + interval '1 hour', 3600, now(), now(), '')`;
+  const hash = createHash("sha256").update(secret).digest();
+  await fleet.control.database("CONTROL").query(sql, [userId, hash]);
+  return `cellway_session=${secret}`;
+}
+
 async function call(name: string, who: string, idOrSlug = organization.slug): Promise<PublicAnswer> {
   const route = ROUTES.find((candidate) => candidate.name === name);
   const [path, body] = (await SAMPLES[name]?.request()) ?? [""];
   const token = tokens[who];
-  return ask(fleet.cell("us1"), route?.method ?? "", `/api/0/organizations/${idOrSlug}/${path}`, {
+  const cell = fleet.cell("us1");
+  const cookie = cookies[who];
+  return ask(cell, route?.method ?? "", `/api/0/organizations/${idOrSlug}/${path}`, {
     body,
+    ...(cookie === undefined ? {} : { headers: { cookie, origin: cell.httpAddress } }),
     ...(token === undefined ? {} : { token }),
   });
 }
@@ -115,6 +135,12 @@ test("every route of members has a row in the table of rights, and every row is 
 test.each(Object.keys(SAMPLES))("%s is for its roles, and for nobody else", async (name) => {
   const statusOf = async (who: string) => (await call(name, who)).status;
   expect([await statusOf("nobody"), await statusOf("stranger"), await statusOf("unscoped")]).toEqual([401, 404, 403]);
+  // A session has every scope, and may what its user's role allows.
+  const session = await call(name, "session of a member");
+  expect([session.status < 300, (await call(name, "session of a stranger")).status]).toEqual([
+    SAMPLES[name]?.from === "member",
+    404,
+  ]);
   const from = ROLES.indexOf(SAMPLES[name]?.from ?? "owner");
   for (const [rank, role] of ROLES.entries()) {
     const { status, body } = await call(name, role, rank % 2 === 0 ? organization.slug : organization.id);

@@ -63,7 +63,8 @@ async function runServeSilo(options: { silo: SiloKind; migrate?: boolean }, ctx:
   const edgeFeedKeys = createEdgeFeedKeys(
     config.edgeFeedKeys === undefined ? [] : parseEdgeFeedKeys(config.edgeFeedKeys.text, config.edgeFeedKeys.source),
   );
-  const modules = createModules({ edgeFeedKeys, ingest, gateway: { ...config.gateway, ...config.trust } });
+  const gateway = { ...config.gateway, ...config.trust };
+  const modules = createModules({ edgeFeedKeys, ingest, gateway, sessions: config.sessions });
   if (options.migrate === true) {
     const applied = await migrateSilo({ ...config, modules, phase: "expand" });
     logger.info({ applied: applied.map(({ service, name }) => `${service}/${name}`) }, "the database is migrated");

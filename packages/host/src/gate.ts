@@ -17,6 +17,7 @@ import { isLocalTo, type PublicLocality, type Silo, type Topology, toPublicLocal
 import type { Logger } from "@cellway/telemetry";
 import { createElsewhereFinder } from "./elsewhere.js";
 import { RecentKeys } from "./recent-keys.js";
+import { createSessionGate } from "./session-gate.js";
 
 /** How an API token looks; anything else is refused without asking anybody. */
 const TOKEN_PATTERN = /^cwu_[A-Za-z0-9_-]{43}$/;
@@ -43,6 +44,7 @@ interface GateParts {
 export function createSiloGate(parts: GateParts): Gate {
   const unknown = new RecentKeys(UNKNOWN_TOKEN_MS, REMEMBERED_MAX, parts.now);
   const noted = new RecentKeys(ADDRESS_QUIET_MS, REMEMBERED_MAX, parts.now);
+  const authenticateSession = createSessionGate(parts);
   return {
     async authenticate(_localMode, token) {
       if (!TOKEN_PATTERN.test(token)) return undefined;
@@ -52,6 +54,7 @@ export function createSiloGate(parts: GateParts): Gate {
       if (principal === undefined) unknown.add(fingerprint);
       return principal;
     },
+    authenticateSession: (_localMode, secret) => authenticateSession(secret),
     findOrganization: (idOrSlug, userId, { asStranger }) =>
       asStranger ? findAnyOrganization(parts, idOrSlug) : findOwnOrganization(parts, idOrSlug, userId),
     ...(parts.silo.mode === "CELL" && {
@@ -91,7 +94,7 @@ function toPrincipal({
   tokenId: string;
   scopes: readonly string[];
 }): Principal {
-  return { userId, tokenId, scopes: new Set(scopes) };
+  return { userId, tokenId, sessionId: undefined, scopes: new Set(scopes) };
 }
 
 /** The organization, active and with `userId` as a member; else undefined, whatever the cause. */

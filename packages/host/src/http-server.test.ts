@@ -14,6 +14,7 @@ let server: HttpServer;
 /** For silos that know nobody. */
 const NOBODY: Gate = {
   authenticate: async () => undefined,
+  authenticateSession: async () => undefined,
   findOrganization: async () => undefined,
   noteUse: () => undefined,
 };

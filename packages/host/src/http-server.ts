@@ -9,6 +9,7 @@ import {
   type OperatorPage,
   type PublicRoute,
   type RequestTrust,
+  type SessionCookieOptions,
   startHttpServer,
   toJsonAnswer,
 } from "@cellway/http";
@@ -25,23 +26,32 @@ export interface Build {
   readonly contract: string;
 }
 
+/** How a silo treats those who call its public routes. */
+export interface HttpPolicy {
+  /** What its HTTP listener believes of requests. Default nothing. */
+  readonly trust?: RequestTrust;
+  /** How it sets the session cookie. Default for the very host, and Secure where the request was https. */
+  readonly sessionCookie?: SessionCookieOptions;
+}
+
 /** Serves `/healthz`, `/readyz`, `/metrics` and `routes` at an http:// origin; port 0 lets the system choose. */
-export function startSiloHttpServer(options: {
-  address: string;
-  silo: Silo;
-  readiness: Readiness;
-  /** What runs here, for `/healthz`. */
-  build: Build;
-  routes: readonly Mounted<PublicRoute<ServiceContext>, ServiceContext>[];
-  internalRoutes?: readonly Mounted<InternalRoute<ServiceContext>, ServiceContext>[];
-  gate: Gate;
-  trust?: RequestTrust;
-  gateway?: HttpGateway | undefined;
-  memory: AnswerMemory;
-  logger: Logger;
-  metrics: Metrics;
-  now?: () => number;
-}): Promise<HttpServer> {
+export function startSiloHttpServer(
+  options: HttpPolicy & {
+    address: string;
+    silo: Silo;
+    readiness: Readiness;
+    /** What runs here, for `/healthz`. */
+    build: Build;
+    routes: readonly Mounted<PublicRoute<ServiceContext>, ServiceContext>[];
+    internalRoutes?: readonly Mounted<InternalRoute<ServiceContext>, ServiceContext>[];
+    gate: Gate;
+    gateway?: HttpGateway | undefined;
+    memory: AnswerMemory;
+    logger: Logger;
+    metrics: Metrics;
+    now?: () => number;
+  },
+): Promise<HttpServer> {
   const { gateway, ...rest } = options;
   const version = options.build.version;
   return startHttpServer({ ...rest, ...(gateway && { gateway }), version, pages: createPages(options) });

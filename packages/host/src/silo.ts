@@ -8,7 +8,6 @@ import {
   type SqlQuery,
 } from "@cellway/database";
 import type { ProcessRegistry } from "@cellway/fleet";
-import type { RequestTrust } from "@cellway/http";
 import { findUntracked, type Outbox } from "@cellway/outbox";
 import {
   type CellResolver,
@@ -25,6 +24,7 @@ import { createUsageLog, type Logger, type Metrics, type UsageLog } from "@cellw
 import { findUnwired } from "@cellway/tombstones";
 import { translateDatabaseError } from "./database-errors.js";
 import { joinFleet } from "./fleet.js";
+import type { HttpPolicy } from "./http-server.js";
 import { createIdempotencyModules } from "./idempotency.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
 import { migrationSetsOf } from "./migrate-silo.js";
@@ -38,7 +38,7 @@ import { createTaskRunner, type TaskRunner } from "./tasks.js";
 import { createTombstoneModules, declareTombstones, type Tombstones } from "./tombstones.js";
 
 /** What a silo is told. */
-export interface SiloConfig {
+export interface SiloConfig extends HttpPolicy {
   readonly silo: Silo;
   /** The release that this process runs, such as `0.2.0`. Default `unknown`. */
   readonly version?: string;
@@ -49,8 +49,6 @@ export interface SiloConfig {
   readonly rpcListen: string;
   /** Origin to serve HTTP at. */
   readonly httpListen: string;
-  /** What the HTTP listener believes of requests. Default nothing. */
-  readonly trust?: RequestTrust;
   readonly keys: KeyRing;
   readonly methodSwitch: MethodSwitch;
   readonly network: Network;

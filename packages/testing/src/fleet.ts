@@ -1,5 +1,5 @@
 import type { DescService } from "@bufbuild/protobuf";
-import { type RunningSilo, type ServiceModule, startSilo } from "@cellway/host";
+import { type RunningSilo, type ServiceModule, type SiloConfig, startSilo } from "@cellway/host";
 import {
   createCellKeyRing,
   createHttpNetwork,
@@ -41,6 +41,8 @@ export interface FleetOptions {
   readonly oldNames?: readonly string[];
   /** Milliseconds since the epoch. Default the real clock. */
   readonly now?: () => number;
+  /** What the HTTP listeners of all silos believe of requests. Default nothing. */
+  readonly trust?: SiloConfig["trust"];
 }
 
 /** One silo of a fleet, with what a test may turn. */
@@ -188,6 +190,7 @@ async function startFleetSilo(silo: Silo, databaseUrl: string, fleet: FleetParts
       ...(options.version === undefined ? {} : { version: options.version }),
       ...(options.oldNames === undefined ? {} : { oldNames: options.oldNames }),
       ...(options.now === undefined ? {} : { now: options.now }),
+      ...(options.trust === undefined ? {} : { trust: options.trust }),
     },
     options.modulesOf?.(silo.name) ?? options.modules,
   );

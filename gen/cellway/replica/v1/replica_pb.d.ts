@@ -185,6 +185,87 @@ export declare type VerifyApiTokenResponse = Message<"cellway.replica.v1.VerifyA
 export declare const VerifyApiTokenResponseSchema: GenMessage<VerifyApiTokenResponse>;
 
 /**
+ * What a session that is accepted says.
+ *
+ * @generated from message cellway.replica.v1.VerifiedSession
+ */
+export declare type VerifiedSession = Message<"cellway.replica.v1.VerifiedSession"> & {
+  /**
+   * Whom it speaks for; an active user.
+   *
+   * @generated from field: int64 user_id = 1 [jstype = JS_STRING];
+   */
+  userId: string;
+
+  /**
+   * The session.
+   *
+   * @generated from field: int64 session_id = 2 [jstype = JS_STRING];
+   */
+  sessionId: string;
+
+  /**
+   * Control has not heard of a use for a tenth of the time after which a session that is not used ends: it should be told.
+   *
+   * @generated from field: bool is_use_due = 3;
+   */
+  isUseDue: boolean;
+};
+
+/**
+ * Describes the message cellway.replica.v1.VerifiedSession.
+ * Use `create(VerifiedSessionSchema)` to create a new message.
+ */
+export declare const VerifiedSessionSchema: GenMessage<VerifiedSession>;
+
+/**
+ * Asks whom a session speaks for.
+ *
+ * @generated from message cellway.replica.v1.VerifySessionRequest
+ */
+export declare type VerifySessionRequest = Message<"cellway.replica.v1.VerifySessionRequest"> & {
+  /**
+   * The cell that asks.
+   *
+   * @generated from field: string cell_name = 1;
+   */
+  cellName: string;
+
+  /**
+   * The secret, as its owner sent it.
+   *
+   * @generated from field: string token = 2;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message cellway.replica.v1.VerifySessionRequest.
+ * Use `create(VerifySessionRequestSchema)` to create a new message.
+ */
+export declare const VerifySessionRequestSchema: GenMessage<VerifySessionRequest>;
+
+/**
+ * Whom a session speaks for.
+ *
+ * @generated from message cellway.replica.v1.VerifySessionResponse
+ */
+export declare type VerifySessionResponse = Message<"cellway.replica.v1.VerifySessionResponse"> & {
+  /**
+   * Unset when the cell accepts no such session.
+   *
+   * @generated from field: cellway.replica.v1.VerifiedSession verified = 1;
+   */
+  verified?: VerifiedSession | undefined;
+};
+
+/**
+ * Describes the message cellway.replica.v1.VerifySessionResponse.
+ * Use `create(VerifySessionResponseSchema)` to create a new message.
+ */
+export declare const VerifySessionResponseSchema: GenMessage<VerifySessionResponse>;
+
+/**
  * Asks for several users.
  *
  * @generated from message cellway.replica.v1.BatchGetUsersRequest
@@ -293,7 +374,7 @@ export declare type ListOrganizationIntegrationsResponse = Message<"cellway.repl
 export declare const ListOrganizationIntegrationsResponseSchema: GenMessage<ListOrganizationIntegrationsResponse>;
 
 /**
- * A cell's own copies of what control has told it: of its members, their API tokens and its organizations' integrations.
+ * A cell's own copies of what control has told it: of its members, their sessions and API tokens, and its organizations' integrations.
  * Nothing here asks the network, and nothing can be changed here. Only code of the cell itself calls it.
  *
  * How old a copy is: control tells of a change right after its commit, within a second when all is well. While control or
@@ -315,6 +396,21 @@ export declare const ReplicaService: GenService<{
     methodKind: "unary";
     input: typeof VerifyApiTokenRequestSchema;
     output: typeof VerifyApiTokenResponseSchema;
+  },
+  /**
+   * Whom a session speaks for, of the users that are members in the cell. Notes in the cell that it was used, which keeps it
+   * from ending unused here while control is away.
+   *
+   * A session that was ended, or whose user was deactivated, is refused from the moment that the cell was told of it, not
+   * before; one whose time is over at once, by the cell's clock. A new session, or those of a user that has just joined its
+   * first organization here, are accepted once the cell was told of them.
+   *
+   * @generated from rpc cellway.replica.v1.ReplicaService.VerifySession
+   */
+  verifySession: {
+    methodKind: "unary";
+    input: typeof VerifySessionRequestSchema;
+    output: typeof VerifySessionResponseSchema;
   },
   /**
    * Up to 200 users, by id, of those that are members in the cell.

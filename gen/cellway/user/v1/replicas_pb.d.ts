@@ -96,3 +96,52 @@ export declare type ApiTokenReplica = Message<"cellway.user.v1.ApiTokenReplica">
  */
 export declare const ApiTokenReplicaSchema: GenMessage<ApiTokenReplica>;
 
+/**
+ * A session of a user, so that a cell can accept it while control is away. Never the session's secret. In an order of its
+ * own: a cell that does not know the category yet goes on taking users and their tokens.
+ *
+ * @generated from message cellway.user.v1.SessionReplica
+ */
+export declare type SessionReplica = Message<"cellway.user.v1.SessionReplica"> & {
+  /**
+   * Whom it speaks for.
+   *
+   * @generated from field: int64 user_id = 1 [jstype = JS_STRING];
+   */
+  userId: string;
+
+  /**
+   * SHA-256 of the secret.
+   *
+   * @generated from field: bytes token_hash = 2;
+   */
+  tokenHash: Uint8Array;
+
+  /**
+   * When it ends, whatever happens.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * When it ends, unless it is used.
+   *
+   * @generated from field: google.protobuf.Timestamp idle_expires_at = 4;
+   */
+  idleExpiresAt?: Timestamp | undefined;
+
+  /**
+   * How long it lives after a use.
+   *
+   * @generated from field: int32 idle_timeout_seconds = 5;
+   */
+  idleTimeoutSeconds: number;
+};
+
+/**
+ * Describes the message cellway.user.v1.SessionReplica.
+ * Use `create(SessionReplicaSchema)` to create a new message.
+ */
+export declare const SessionReplicaSchema: GenMessage<SessionReplica>;
+

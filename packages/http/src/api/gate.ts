@@ -12,6 +12,8 @@ export interface OrganizationPlace {
 export interface Gate {
   /** Whom an API token speaks for, or undefined when it is none that is accepted. */
   authenticate(localMode: LocalMode, token: string): Promise<Principal | undefined>;
+  /** Whom a session speaks for, or undefined when it is none that is accepted. */
+  authenticateSession(localMode: LocalMode, secret: string): Promise<Principal | undefined>;
   /**
    * The organization, if it lives here and, unless `asStranger`, `userId` is a member of it.
    *
@@ -35,11 +37,11 @@ export interface Gate {
 
 /** Requests a minute, counted in each process by itself. */
 export interface RouteLimits {
-  /** With one token. */
+  /** With one token or session. */
   readonly perToken: number;
   /** For one organization, by all its members. */
   readonly perOrganization: number;
-  /** From one address with no token, or one that is not accepted. */
+  /** From one address with no token or session, or one that is not accepted. */
   readonly perStranger: number;
 }
 

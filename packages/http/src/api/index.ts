@@ -7,6 +7,7 @@ export { createNotFoundProblem, ProblemError, toProblem } from "./problem-error.
 export { createRateLimiter, type RateLimiter } from "./rate-limit.js";
 export {
   defineRoute,
+  hasScope,
   type InternalRoute,
   isAtLeast,
   MEMBER_ROLES,
@@ -17,9 +18,11 @@ export {
   type RouteAccess,
   type RouteAnswer,
   type RouteCall,
+  type RouteLimit,
   type RouteOrganization,
   type RouteSpec,
 } from "./route.js";
 export { idParameter, slugSchema, userIdOf } from "./schemas.js";
 export { type HttpServerOptions, type Mounted, startHttpServer } from "./server.js";
+export { SESSION_COOKIE, type SessionCookieOptions } from "./session-cookie.js";
 export type { RequestTrust } from "./trust.js";

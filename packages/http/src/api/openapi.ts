@@ -3,10 +3,12 @@ import { PROBLEM_TYPE } from "../problem.js";
 import { remembersAnswers } from "./idempotency.js";
 import type { FieldProblem, ProblemBody } from "./problem-error.js";
 import { ORGANIZATION_PARAMETER, type PublicRoute } from "./route.js";
+import { SESSION_COOKIE } from "./session-cookie.js";
 
 type Json = Readonly<Record<string, unknown>>;
 
 const SECURITY = "apiToken";
+const SESSION_SECURITY = "session";
 
 const KEY_PARAMETER: Json = {
   name: "Idempotency-Key",
@@ -48,7 +50,10 @@ export function createOpenApiDocument(routes: readonly PublicRoute<never>[], ver
     servers: [{ url: "/" }],
     paths,
     components: {
-      securitySchemes: { [SECURITY]: { type: "http", scheme: "bearer" } },
+      securitySchemes: {
+        [SECURITY]: { type: "http", scheme: "bearer" },
+        [SESSION_SECURITY]: { type: "apiKey", in: "cookie", name: SESSION_COOKIE },
+      },
       schemas: { Problem: toJsonSchema(problemSchema, "output") },
     },
   };
@@ -60,7 +65,7 @@ function toOperation(route: PublicRoute<never>): Json {
   return {
     operationId: name,
     summary,
-    security: access.kind === "anyone" ? [] : [{ [SECURITY]: [] }],
+    security: access.kind === "anyone" ? [] : [{ [SECURITY]: [] }, { [SESSION_SECURITY]: [] }],
     ...(deprecation === undefined ? {} : { deprecated: true }),
     parameters: [
       ...toParameters(route.params, "path"),

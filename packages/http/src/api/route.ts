@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { LocalMode, PublicLocality } from "@cellway/silo";
 import type { z } from "zod";
+import type { GivenSession } from "./session-cookie.js";
 
 /** The methods that public routes have. */
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -16,9 +17,17 @@ export const ORGANIZATION_PARAMETER = "organization_id_or_slug";
 /** Who a request speaks for. */
 export interface Principal {
   readonly userId: string;
-  readonly tokenId: string;
-  /** What the token allows. */
-  readonly scopes: ReadonlySet<string>;
+  /** The API token; undefined for a session. */
+  readonly tokenId: string | undefined;
+  /** The session; undefined for an API token. */
+  readonly sessionId: string | undefined;
+  /** What the token allows. A session has all scopes: what it may do is what its user's role allows. */
+  readonly scopes: ReadonlySet<string> | "ALL";
+}
+
+/** Whether whoever asks may do what takes the scope. */
+export function hasScope({ scopes }: Principal, scope: string): boolean {
+  return scopes === "ALL" || scopes.has(scope);
 }
 
 /** The organization of a request, and what whoever asks is in it. */
@@ -64,6 +73,26 @@ export interface RouteCall<C, P, Q, B> {
   readonly organization: RouteOrganization | undefined;
   /** The Idempotency-Key header; only where the route takes one. */
   readonly idempotencyKey: string | undefined;
+  /** Only on routes that handle sessions. */
+  readonly sessionClient: SessionClient | undefined;
+}
+
+/** Who logs in or out. */
+export interface SessionClient {
+  readonly ipAddress: string;
+  /** At most 200 visible characters. */
+  readonly userAgent: string;
+  /** The secrets of the session cookies that the request came with. */
+  readonly secrets: readonly string[];
+}
+
+/** How many requests a minute one key may make for a route, beside the limits of all routes. Counted in each process by itself. */
+export interface RouteLimit {
+  /** Of what the key is, for the caller: `account`. */
+  readonly of: string;
+  readonly perMinute: number;
+  /** Undefined: the address of the client. */
+  readonly keyOf?: (call: { readonly body: unknown; readonly principal: Principal | undefined }) => string;
 }
 
 /** What a handler answers. The status is the route's. */
@@ -71,6 +100,8 @@ export interface RouteAnswer<R> {
   readonly body: R;
   /** Where the list goes on: becomes a Link header with `rel="next"`. Unset or empty on the last page. */
   readonly nextCursor?: string;
+  /** Sets the session cookie; null takes it away. Only on routes that handle sessions. */
+  readonly session?: GivenSession | null;
 }
 
 type ObjectSchema = z.ZodObject;
@@ -107,6 +138,10 @@ export interface RouteSpec<
    * carried out once and its answer kept for a day; elsewhere a key is refused.
    */
   readonly takesIdempotencyKey?: boolean;
+  /** It hands out sessions or ends them: requests that another site made a browser send are refused. */
+  readonly handlesSessions?: boolean;
+  /** Further limits, counted once the request is known to keep to its schemas. */
+  readonly rateLimits?: readonly RouteLimit[];
   readonly deprecation?: RouteDeprecation;
   handle(call: RouteCall<C, z.output<P>, z.output<Q>, z.output<B>>): Promise<RouteAnswer<z.input<R>>>;
 }

@@ -3,6 +3,7 @@ import type { Silo } from "@cellway/silo";
 import type { Metrics } from "@cellway/telemetry";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
+import { authenticate, createUnauthenticatedProblem, readCredential } from "./credential.js";
 import { toDeprecationHeaders } from "./deprecation.js";
 import type { Gate, RouteLimits } from "./gate.js";
 import { type AnswerMemory, answerOnce, remembersAnswers, type SentAnswer } from "./idempotency.js";
@@ -11,12 +12,14 @@ import { findAbsence } from "./misdirected.js";
 import { formatNextLink } from "./paging.js";
 import { createNotFoundProblem, ProblemError } from "./problem-error.js";
 import type { RateLimiter } from "./rate-limit.js";
-import { isAtLeast, type Principal, type PublicRoute, type RouteOrganization } from "./route.js";
+import { hasScope, isAtLeast, type Principal, type PublicRoute, type RouteOrganization } from "./route.js";
+import { readSessionClient, setSession } from "./session-client.js";
+import type { SessionCookieOptions } from "./session-cookie.js";
+import { assertOwnOrigin } from "./session-origin.js";
 import { type RequestClient, type RequestTrust, readClient } from "./trust.js";
 
 /** How long a request may take, in milliseconds: the deadline of every call that it makes. */
 const REQUEST_DEADLINE_MS = 20_000;
-const TOKEN_MAX_LENGTH = 256;
 
 /** What serving a route needs. */
 export interface RouteParts {
@@ -27,6 +30,7 @@ export interface RouteParts {
   readonly trust: RequestTrust;
   readonly memory: AnswerMemory;
   readonly metrics: Metrics;
+  readonly sessionCookie: SessionCookieOptions;
 }
 
 /** Serves one request: who asks, how often, for what organization, with what; then the handler. */
@@ -55,7 +59,12 @@ export async function serveRoute<C>(
   const viewer =
     principal === undefined
       ? undefined
-      : ({ kind: "user", userId: principal.userId, tokenId: principal.tokenId, ipAddress: client.address } as const);
+      : ({
+          kind: "user",
+          userId: principal.userId,
+          ...(principal.tokenId === undefined ? {} : { tokenId: principal.tokenId }),
+          ipAddress: client.address,
+        } as const);
   return withCallContext({ ...call, viewer }, async () => {
     const params = parse(route.params, request.params, "path");
     const organization = await findOrganization(route, parts, request, principal);
@@ -65,10 +74,13 @@ export async function serveRoute<C>(
     const query = route.query === undefined ? {} : parse(route.query, request.query, "query");
     const body = readBody(route.body, request.body);
     const idempotencyKey = readIdempotencyKey(route, request);
+    takeOwnLimits(route, parts, reply, { client, body, principal });
+    const sessionClient = route.handlesSessions === true ? readSessionClient(request, client) : undefined;
+    const asked = { context, params, query, body, principal, organization, idempotencyKey, sessionClient };
     const carryOut = async (): Promise<SentAnswer> => {
-      const answer = await route.handle({ context, params, query, body, principal, organization, idempotencyKey });
-      const { nextCursor } = answer;
-      const sent = { status: route.status ?? 200, body: route.response.parse(answer.body) };
+      const { session, nextCursor, body: said } = await route.handle(asked);
+      if (session !== undefined) setSession(reply, session, parts.sessionCookie, client.isHttps);
+      const sent = { status: route.status ?? 200, body: route.response.parse(said) };
       return nextCursor === undefined ? sent : { ...sent, nextCursor };
     };
     const isOnce = idempotencyKey !== undefined && principal !== undefined && remembersAnswers(route);
@@ -85,37 +97,36 @@ export async function serveRoute<C>(
 /** Who asks. @throws 401, 403, 429. */
 async function admit<C>(
   route: PublicRoute<C>,
-  { gate, limiter, limits }: RouteParts,
+  { gate, limiter, limits, trust, sessionCookie: cookie }: RouteParts,
   { request, reply, client }: { request: FastifyRequest; reply: FastifyReply; client: RequestClient },
 ): Promise<Principal | undefined> {
   const asStranger = (): void => {
     reply.headers(limiter.take("address", client.address, limits.perStranger));
   };
+  if (route.handlesSessions === true) assertOwnOrigin(request.raw, client, trust, { isRequired: false });
   if (route.access.kind === "anyone") {
     asStranger();
     return undefined;
   }
-  const token = readBearer(request);
-  const principal = token === undefined ? undefined : await gate.authenticate(route.localMode, token);
+  const credential = readCredential(request, reply, { client, cookie });
+  if (credential?.kind === "session") assertOwnOrigin(request.raw, client, trust, { isRequired: true });
+  const principal = credential && (await authenticate(gate, route.localMode, credential));
   if (principal === undefined) {
     asStranger();
-    throw createUnauthenticatedProblem(token !== undefined);
+    throw createUnauthenticatedProblem(credential);
   }
-  reply.headers(limiter.take("token", principal.tokenId, limits.perToken));
+  const { tokenId, sessionId = "" } = principal;
+  reply.headers(
+    tokenId === undefined
+      ? limiter.take("session", sessionId, limits.perToken)
+      : limiter.take("token", tokenId, limits.perToken),
+  );
   gate.noteUse(route.localMode, principal, client.address);
   const { scope } = route.access;
-  if (scope !== undefined && !principal.scopes.has(scope)) {
+  if (scope !== undefined && !hasScope(principal, scope)) {
     throw new ProblemError(403, "SCOPE_MISSING", `The token does not have the scope ${scope}.`);
   }
   return principal;
-}
-
-function createUnauthenticatedProblem(isTokenGiven: boolean): ProblemError {
-  const challenge = isTokenGiven ? 'Bearer realm="cellway", error="invalid_token"' : 'Bearer realm="cellway"';
-  const detail = isTokenGiven ? "The token is not accepted." : "Send an API token: Authorization: Bearer TOKEN.";
-  return new ProblemError(401, isTokenGiven ? "TOKEN_INVALID" : "TOKEN_MISSING", detail, {
-    headers: { "www-authenticate": challenge },
-  });
 }
 
 /** The organization of the path. @throws 404 for whoever is no member, 403 for a member of too low a role. */
@@ -144,16 +155,22 @@ async function findOrganization<C>(
   return organization;
 }
 
+/** The limits that a route has beside those of all routes. @throws 429 */
+function takeOwnLimits<C>(
+  { name, rateLimits = [] }: PublicRoute<C>,
+  { limiter }: RouteParts,
+  reply: FastifyReply,
+  { client, ...call }: { client: RequestClient; body: unknown; principal: Principal | undefined },
+): void {
+  for (const { of, perMinute, keyOf } of rateLimits) {
+    reply.headers(limiter.take(`${name} ${of}`, keyOf === undefined ? client.address : keyOf(call), perMinute));
+  }
+}
+
 /** Beside links that were said before, RFC 8288 §3. */
 function addLink(reply: FastifyReply, link: string): void {
   const before = reply.getHeader("link");
   reply.header("link", typeof before === "string" ? `${before}, ${link}` : link);
-}
-
-function readBearer(request: FastifyRequest): string | undefined {
-  const header = readHeader(request, "authorization");
-  if (header === undefined || header.length > TOKEN_MAX_LENGTH) return undefined;
-  return /^Bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(header)?.[1];
 }
 
 /** @throws 400 for one that is malformed, or that would be ignored: whoever sends it relies on it. */

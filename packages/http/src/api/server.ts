@@ -16,6 +16,7 @@ import { createNotFoundProblem, ProblemError, toProblem } from "./problem-error.
 import { createRateLimiter } from "./rate-limit.js";
 import type { InternalRoute, PublicRoute } from "./route.js";
 import { type RouteParts, serveRoute } from "./serve-route.js";
+import type { SessionCookieOptions } from "./session-cookie.js";
 import type { RequestTrust } from "./trust.js";
 
 /** The largest body, in bytes. */
@@ -54,6 +55,8 @@ export interface HttpServerOptions<C> {
   readonly routeLimits?: RouteLimits;
   /** Default: nobody is believed. */
   readonly trust?: RequestTrust;
+  /** Default: for the very host, and `Secure` where the request was https. */
+  readonly sessionCookie?: SessionCookieOptions;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default `Date.now`. */
@@ -71,6 +74,7 @@ export async function startHttpServer<C>(options: HttpServerOptions<C>): Promise
     limiter: createRateLimiter(options.now),
     limits: options.routeLimits ?? DEFAULT_ROUTE_LIMITS,
     trust: options.trust ?? {},
+    sessionCookie: options.sessionCookie ?? {},
   };
   addPages(app, options);
   addRoutes(app, options, parts);

@@ -6,6 +6,7 @@ import type { Gate, RouteLimits } from "./gate.js";
 import { pageQuery } from "./paging.js";
 import { defineRoute, type PublicRoute } from "./route.js";
 import { startHttpServer } from "./server.js";
+import type { SessionCookieOptions } from "./session-cookie.js";
 import type { RequestTrust } from "./trust.js";
 
 /** Nothing: the routes of these tests need no context. */
@@ -22,13 +23,17 @@ export interface TestServer extends HttpServer {
 /** A token of user 7, who has the scope `org:read` and is a member of `acme`, which has the id 42. */
 export const MEMBER_TOKEN = `cwu_${"m".repeat(43)}`;
 
-/** Serves routes for one known token. */
+/** A session of user 7. */
+export const MEMBER_SESSION = `cws_${"m".repeat(43)}`;
+
+/** Serves routes for one known token and one known session. */
 export async function startTestServer(
   routes: readonly PublicRoute<NoContext>[],
   options: {
     /** Default {@link DEFAULT_ROUTE_LIMITS}. */ readonly routeLimits?: RouteLimits;
     readonly silo?: Silo;
     readonly trust?: RequestTrust;
+    readonly sessionCookie?: SessionCookieOptions;
     readonly now?: () => number;
   } = {},
 ): Promise<TestServer> {
@@ -38,7 +43,14 @@ export async function startTestServer(
   const locality = { name: "us", origin: "", toUrl: (path: string) => path };
   const gate: Gate = {
     async authenticate(_localMode, token) {
-      return token === MEMBER_TOKEN ? { userId: "7", tokenId: "70", scopes: new Set(["org:read"]) } : undefined;
+      return token === MEMBER_TOKEN
+        ? { userId: "7", tokenId: "70", sessionId: undefined, scopes: new Set(["org:read"]) }
+        : undefined;
+    },
+    async authenticateSession(_localMode, secret) {
+      return secret === MEMBER_SESSION
+        ? { userId: "7", tokenId: undefined, sessionId: "71", scopes: "ALL" }
+        : undefined;
     },
     async findOrganization(idOrSlug) {
       return idOrSlug === "acme" || idOrSlug === "42"

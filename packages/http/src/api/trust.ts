@@ -6,6 +6,8 @@ import { isTrustedProxy, toPlainAddress } from "../trusted-proxies.js";
 export interface RequestTrust {
   /** Proxies before this process whose X-Forwarded-For, -Proto and -Host are believed. Default: nobody. */
   readonly trustedProxies?: BlockList;
+  /** Origins, `https://app.example.com`, whose pages may send requests with a session cookie. Default: the very host alone. */
+  readonly allowedOrigins?: ReadonlySet<string>;
 }
 
 /** The client of a request, as the nearest proxies that are believed say it. */

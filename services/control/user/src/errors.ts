@@ -171,3 +171,13 @@ export function createDeletionCancelledError(userId: string): ConnectError {
     },
   );
 }
+
+/** So many passwords wait to be checked that another would wait too long. */
+export function createPasswordChecksBusyError(): ConnectError {
+  return createRpcError(Code.Unavailable, "PASSWORD_CHECKS_BUSY", "Too many logins at once; try again in a moment.");
+}
+
+/** The current password is another one, or there is none. */
+export function createPasswordWrongError(): ConnectError {
+  return createRpcError(Code.PermissionDenied, "PASSWORD_WRONG", "The current password is not right.");
+}

@@ -1,9 +1,10 @@
-import { type Timestamp, timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type ApiToken, UserService } from "@cellway/gen/cellway/user/v1/user";
 import type { ServiceContext } from "@cellway/host";
 import {
   createNotFoundProblem,
   defineRoute,
+  hasScope,
   ProblemError,
   type PublicRoute,
   pageQuery,
@@ -11,15 +12,7 @@ import {
   userIdOf,
 } from "@cellway/http";
 import { z } from "zod";
-
-const userSchema = z.object({
-  id: z.string(),
-  username: z.string(),
-  display_name: z.string(),
-  avatar_url: z.string(),
-  emails: z.array(z.object({ email: z.string(), is_verified: z.boolean(), is_primary: z.boolean() })),
-  created_at: z.iso.datetime(),
-});
+import { showTime, showUser, userSchema } from "./show.js";
 
 const tokenSchema = z.object({
   id: z.string(),
@@ -45,21 +38,7 @@ const getOwnUser: PublicRoute<ServiceContext> = defineRoute({
   async handle({ context, principal }) {
     const { user } = await context.rpc.client(UserService).getUser({ userId: userIdOf(principal) });
     if (user === undefined) throw createNotFoundProblem();
-    const { id, username, displayName, avatarUrl, emails, createdAt } = user;
-    return {
-      body: {
-        id,
-        username,
-        display_name: displayName,
-        avatar_url: avatarUrl,
-        emails: emails.map(({ email, isVerified, isPrimary }) => ({
-          email,
-          is_verified: isVerified,
-          is_primary: isPrimary,
-        })),
-        created_at: showTime(createdAt) ?? "",
-      },
-    };
+    return { body: showUser(user) };
   },
 });
 
@@ -103,7 +82,7 @@ const createApiToken: PublicRoute<ServiceContext> = defineRoute({
   response: z.object({ api_token: tokenSchema, token: z.string() }),
   status: 201,
   async handle({ context, principal, body }) {
-    const missing = body.scopes.filter((scope) => principal?.scopes.has(scope) !== true);
+    const missing = body.scopes.filter((scope) => principal === undefined || !hasScope(principal, scope));
     if (missing.length > 0) {
       throw new ProblemError(403, "SCOPE_MISSING", `The token itself does not have: ${missing.join(", ")}.`);
     }
@@ -152,8 +131,4 @@ function showToken(token: ApiToken): z.input<typeof tokenSchema> {
     last_used_at: showTime(lastUsedAt),
     created_at: showTime(createdAt) ?? "",
   };
-}
-
-function showTime(time: Timestamp | undefined): string | null {
-  return time === undefined ? null : timestampDate(time).toISOString();
 }

@@ -1,0 +1,75 @@
+import { createHash } from "node:crypto";
+import { ReplicaService } from "@cellway/gen/cellway/replica/v1/replica";
+import { SessionService } from "@cellway/gen/cellway/user/v1/session";
+import type { Principal } from "@cellway/http";
+import { createRpcError, detachFromCall, type RpcCaller } from "@cellway/rpc";
+import { isLocalTo, type Silo } from "@cellway/silo";
+import type { Logger } from "@cellway/telemetry";
+import { Code } from "@connectrpc/connect";
+import { RecentKeys } from "./recent-keys.js";
+
+/** How the secret of a session looks; anything else is refused without asking anybody. */
+const SESSION_PATTERN = /^cws_[A-Za-z0-9_-]{43}$/;
+/** How long a session that nobody knew stays unknown without asking again, in milliseconds. */
+const UNKNOWN_SESSION_MS = 5_000;
+/** In which control is told of a use, or is tried to be told, once, in milliseconds. */
+const USE_QUIET_MS = 60_000;
+/** The most sessions that are remembered for either. */
+const REMEMBERED_MAX = 10_000;
+
+/** What the gate of a silo asks. */
+interface GateParts {
+  readonly silo: Silo;
+  readonly rpc: RpcCaller;
+  readonly logger: Logger;
+  readonly now: () => number;
+}
+
+/**
+ * How the HTTP server of a silo learns whom a session speaks for. A cell asks its own replicas first, so that members are
+ * known while control is away, and tells control now and then that the session is used; one that it does not know it asks
+ * control for.
+ */
+export function createSessionGate(parts: GateParts): (secret: string) => Promise<Principal | undefined> {
+  const { silo, rpc, logger, now } = parts;
+  const unknown = new RecentKeys(UNKNOWN_SESSION_MS, REMEMBERED_MAX, now);
+  const told = new RecentKeys(USE_QUIET_MS, REMEMBERED_MAX, now);
+  const tellUse = (token: string, sessionId: string): void => {
+    if (told.has(sessionId)) return;
+    told.add(sessionId);
+    detachFromCall(() => askControl(rpc, token)).catch((error: unknown) => {
+      logger.debug({ err: error, session_id: sessionId }, "control could not be told that a session is used");
+    });
+  };
+  const findInCell = async (cellName: string, token: string): Promise<Principal | undefined> => {
+    const request = { cellName, token };
+    // The replicas are in this process, which was built with them.
+    if (!(await rpc.peerSupports(ReplicaService.method.verifySession, request))) return undefined;
+    const { verified } = await rpc.client(ReplicaService).verifySession(request);
+    if (verified?.isUseDue === true) tellUse(token, verified.sessionId);
+    return verified && toPrincipal(verified.userId, verified.sessionId);
+  };
+  return async (secret) => {
+    if (!SESSION_PATTERN.test(secret)) return undefined;
+    const fingerprint = createHash("sha256").update(secret).digest("base64url");
+    if (unknown.has(fingerprint)) return undefined;
+    const [cellName] = silo.cells;
+    const known = isLocalTo(silo, "CONTROL") || cellName === undefined ? undefined : await findInCell(cellName, secret);
+    const principal = known ?? (await askControl(rpc, secret));
+    if (principal === undefined) unknown.add(fingerprint);
+    return principal;
+  };
+}
+
+/** @throws UNAVAILABLE when control is away, or runs code without sessions beside code that has them. */
+async function askControl(rpc: RpcCaller, token: string): Promise<Principal | undefined> {
+  if (!(await rpc.peerSupports(SessionService.method.verifySession, { token }))) {
+    throw createRpcError(Code.Unavailable, "SESSIONS_UNAVAILABLE", "Control does not know sessions yet.");
+  }
+  const { verified } = await rpc.client(SessionService).verifySession({ token });
+  return verified && toPrincipal(verified.userId, verified.id);
+}
+
+function toPrincipal(userId: string, sessionId: string): Principal {
+  return { userId, tokenId: undefined, sessionId, scopes: "ALL" };
+}
