@@ -16,7 +16,7 @@ export class Upstreams {
   of(cell: string, origin: string): Upstream {
     const known = this.byCell.get(cell);
     if (known?.origin === origin) return known;
-    void known?.retire();
+    known?.retire();
     const { metrics } = this;
     const upstream = new Upstream(cell, origin, this.limits, {
       onCircuit: (state) => metrics.set("cellway_edge_circuit_state", { cell }, CIRCUIT_STATE_VALUES[state]),
@@ -26,7 +26,8 @@ export class Upstreams {
     return upstream;
   }
 
-  async close(): Promise<void> {
-    await Promise.all([...this.byCell.values()].map((upstream) => upstream.close()));
+  close(): Promise<void> {
+    for (const upstream of this.byCell.values()) upstream.close();
+    return Promise.resolve();
   }
 }

@@ -1,16 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Readable } from "node:stream";
-import type { Dispatcher } from "undici";
-import { readTrailers, receiveAnswerHeaders } from "./headers.js";
+import { keepTrailers, receiveAnswerHeaders } from "./headers.js";
 import { type AttemptFailure, readFailure } from "./problems.js";
+import type { OutgoingBody } from "./request-body.js";
 import type { Upstream } from "./upstream.js";
+import type { AnswerListener, UpstreamConnection } from "./upstream-connection.js";
 
 /** How one attempt ended. */
 export type AttemptEnd =
   /** The whole answer has been sent on. */
   | { readonly kind: "answered"; readonly status: number }
-  /** The answer is a status that was to be held back: nothing of it was sent on. */
-  | { readonly kind: "held"; readonly headers: readonly Buffer[] }
+  /** The answer is a status that was to be held back: nothing of it was sent on. Its headers: names and values in turn. */
+  | { readonly kind: "held"; readonly headers: readonly string[] }
   /** Nothing has been sent on. */
   | { readonly kind: "failed"; readonly failure: AttemptFailure }
   /** The answer broke off after it had been begun: the client sees its connection end. */
@@ -23,9 +23,9 @@ export interface AttemptOptions {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly upstream: Upstream;
-  /** Names and values in turn. */
-  readonly headers: string[];
-  readonly body: Buffer | Readable | null;
+  /** Request line and headers, with the empty line at their end. */
+  readonly head: string;
+  readonly body: OutgoingBody;
   readonly requestId: string;
   /** Added to the answer: names and values in turn. */
   readonly answerHeaders: readonly string[];
@@ -36,20 +36,10 @@ export interface AttemptOptions {
 /** Bytes of an answer that is held back which are read for the sake of the connection. */
 const HELD_BODY_MAX_BYTES = 64 * 1_024;
 
-class ClientGoneError extends Error {
-  override readonly name = "ClientGoneError";
-}
-
 /** Sends the request, and its answer on to the client as it comes; never rejects. */
 export function attempt(options: AttemptOptions): Promise<AttemptEnd> {
   return new Promise((resolve) => {
-    const handler = new AnswerHandler(options, resolve);
-    const { req, upstream, headers, body } = options;
-    try {
-      upstream.pool.dispatch({ path: req.url ?? "/", method: req.method ?? "GET", headers, body }, handler);
-    } catch (error) {
-      handler.fail(error);
-    }
+    new Attempt(options, resolve).start();
   });
 }
 
@@ -57,98 +47,89 @@ function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length;
 }
 
-class AnswerHandler implements Dispatcher.DispatchHandler {
-  private controller: Dispatcher.DispatchController | undefined;
+class Attempt implements AnswerListener {
+  private connection: UpstreamConnection | undefined;
   private status = 0;
   private isHeld = false;
   private heldBytes = 0;
   private hasBegun = false;
   private hasData = false;
-  private isEnded = false;
   private stalled: NodeJS.Timeout | undefined;
-  private readonly onClose = () => this.abort();
+  /** Undefined once the attempt has ended. */
+  private running: { readonly options: AttemptOptions; readonly resolve: (end: AttemptEnd) => void } | undefined;
+  private readonly onClose = () => {
+    if (this.running === undefined) return;
+    this.connection?.destroy();
+    this.end({ kind: "gone" });
+  };
   private readonly onDrain = () => {
     clearTimeout(this.stalled);
-    this.controller?.resume();
+    this.stalled = undefined;
+    this.connection?.resume();
   };
 
-  constructor(
-    private readonly options: AttemptOptions,
-    private readonly resolve: (end: AttemptEnd) => void,
-  ) {
-    options.res.on("close", this.onClose);
+  constructor(options: AttemptOptions, resolve: (end: AttemptEnd) => void) {
+    this.running = { options, resolve };
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.controller = controller;
-    if (this.isEnded || this.options.res.destroyed) controller.abort(new ClientGoneError());
+  start(): void {
+    if (this.running === undefined) return;
+    const { req, res, upstream, head, body } = this.running.options;
+    if (res.destroyed) return this.end({ kind: "gone" });
+    res.on("close", this.onClose);
+    this.connection = upstream.pool.send({ method: req.method ?? "GET", head, body }, this);
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _headers: unknown,
-    message?: string,
-  ): void {
-    // 100 and 103 are news of the connection to the upstream; the answer is still to come.
-    if (status < 200) return;
-    const { res, requestId, answerHeaders } = this.options;
-    const raw = controller.rawHeaders as Buffer[];
+  onHead(status: number, message: string, raw: readonly string[]): void {
+    if (this.running === undefined) return;
+    const { res, requestId, answerHeaders, isHeld } = this.running.options;
     this.status = status;
-    if (this.options.isHeld(status)) {
+    if (isHeld(status)) {
       this.isHeld = true;
       this.end({ kind: "held", headers: raw });
       return;
     }
     this.hasBegun = true;
-    res.on("drain", this.onDrain);
-    const headers = [...receiveAnswerHeaders(raw, requestId), ...answerHeaders];
-    try {
-      res.writeHead(status, message ?? "", headers);
-    } catch (error) {
-      this.hasBegun = false;
-      controller.abort(error as Error);
-      return;
-    }
+    const headers = receiveAnswerHeaders(raw, requestId, answerHeaders);
+    res.writeHead(status, message, headers);
     // What came in one piece goes out in one piece. The first byte of a body may be long in coming, though, and then the
     // client is told that an answer is on its way; unless its headers have bytes above 127, which node flushes as UTF-8.
     queueMicrotask(() => {
-      if (!this.isEnded && !this.hasData && headers.every(isAscii)) res.flushHeaders();
+      if (this.running !== undefined && !this.hasData && headers.every(isAscii)) res.flushHeaders();
     });
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onBody(chunk: Buffer, isLast: boolean): void {
     if (this.isHeld) {
       this.heldBytes += chunk.byteLength;
-      if (this.heldBytes > HELD_BODY_MAX_BYTES)
-        controller.abort(new Error("An answer that is not wanted is too long."));
+      if (this.heldBytes > HELD_BODY_MAX_BYTES) this.connection?.destroy();
       return;
     }
+    if (this.running === undefined) return;
     this.hasData = true;
-    const { res, upstream } = this.options;
-    if (res.write(chunk)) return;
-    controller.pause();
+    const { res, upstream } = this.running.options;
+    if (isLast) {
+      res.end(chunk);
+      return;
+    }
+    if (res.write(chunk) || this.stalled !== undefined) return;
+    this.connection?.pause();
     this.stalled = setTimeout(() => res.destroy(), upstream.limits.idleTimeoutMs);
+    res.once("drain", this.onDrain);
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
-    if (this.isHeld) return;
-    const { res } = this.options;
-    const trailers = (controller.rawTrailers ?? []) as Buffer[];
-    if (trailers.length > 0) res.addTrailers(readTrailers(trailers));
-    res.end();
+  onEnd(trailers: readonly string[]): void {
+    if (this.running === undefined) return;
+    const { res } = this.running.options;
+    if (trailers.length > 0) res.addTrailers(keepTrailers(trailers));
+    if (!res.writableEnded) res.end();
     this.end({ kind: "answered", status: this.status });
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.fail(error);
-  }
-
-  /** Ends the attempt with what an error says. */
-  fail(error: unknown): void {
-    if (this.isEnded) return;
-    const { res } = this.options;
-    if (error instanceof ClientGoneError || res.destroyed) return this.end({ kind: "gone" });
+  onFailure(error: Error): void {
+    if (this.running === undefined) return;
+    const { res } = this.running.options;
+    if (res.destroyed) return this.end({ kind: "gone" });
     const failure = readFailure(error);
     if (!this.hasBegun) return this.end({ kind: "failed", failure });
     this.end({ kind: "torn", status: this.status, failure });
@@ -156,18 +137,14 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
     res.destroy();
   }
 
-  private abort(): void {
-    if (this.isEnded) return;
-    this.controller?.abort(new ClientGoneError());
-    this.end({ kind: "gone" });
-  }
-
   private end(end: AttemptEnd): void {
-    if (this.isEnded) return;
-    this.isEnded = true;
+    if (this.running === undefined) return;
+    const { options, resolve } = this.running;
+    // V8 puts objects like this one where only a full collection comes by. All that hangs on them would stay as long.
+    this.running = undefined;
     clearTimeout(this.stalled);
-    this.options.res.off("close", this.onClose);
-    this.options.res.off("drain", this.onDrain);
-    this.resolve(end);
+    options.res.off("close", this.onClose);
+    options.res.off("drain", this.onDrain);
+    resolve(end);
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { type BlockList, isIP } from "node:net";
+import { type BlockList, isIP, type Socket } from "node:net";
 import { isTrustedProxy, toPlainAddress } from "../trusted-proxies.js";
 
 /** Headers of one connection, never sent on (RFC 9110 §7.6.1), and those that this proxy answers itself. */
@@ -27,6 +27,23 @@ const FORWARDING = new Set([
 ]);
 /** Only edges and cells say these to each other; what a client says in them is dropped. */
 const OWN_PREFIX = "x-cellway-";
+const NOT_IN_TRAILERS = new Set([
+  "authorization",
+  "cache-control",
+  "content-encoding",
+  "content-length",
+  "content-range",
+  "content-type",
+  "cookie",
+  "host",
+  "max-forwards",
+  "set-cookie",
+  "trailer",
+  "via",
+  "x-request-id",
+]);
+const CONNECTION = "connection";
+const TRANSFER_ENCODING = "transfer-encoding";
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** What a proxy says of itself and whom it believes. */
@@ -50,13 +67,15 @@ export interface Received {
 /** Takes over what goes on from a client's request: names and values in turn, forwarding headers and `x-request-id` set. */
 export function receiveHeaders(req: IncomingMessage, rules: ForwardingRules): Received {
   const named = namedInConnection(req.headers.connection);
+  const isChunked = req.headers[TRANSFER_ENCODING] !== undefined;
   const headers: string[] = [];
   const { rawHeaders } = req;
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = (rawHeaders[index] ?? "").toLowerCase();
     if (HOP_BY_HOP.has(name) || FORWARDING.has(name) || name.startsWith(OWN_PREFIX) || named?.has(name) === true)
       continue;
-    if (name === "via" || name === "trailer" || name === "x-request-id") continue;
+    // Trailers come after chunks only.
+    if (name === "via" || (name === "trailer" && !isChunked) || name === "x-request-id") continue;
     headers.push(name, rawHeaders[index + 1] ?? "");
   }
   const said = req.headers["x-request-id"];
@@ -71,46 +90,58 @@ export function isLoop(req: IncomingMessage, { name }: ForwardingRules): boolean
   return req.headers.via?.split(",").some((hop) => hop.trim().split(/\s+/)[1] === name) === true;
 }
 
-/** Takes over what goes on from an upstream's answer: names and values in turn. */
-export function receiveAnswerHeaders(raw: readonly Buffer[], requestId: string): string[] {
+/**
+ * Takes over what goes on from an upstream's answer, and adds to it: names and values in turn, as they came.
+ */
+export function receiveAnswerHeaders(raw: readonly string[], requestId: string, more: readonly string[]): string[] {
   const headers: string[] = [];
-  let named: ReadonlySet<string> | undefined;
-  let isChunked = false;
+  const { named, isChunked } = readAnswerConnection(raw);
   for (let index = 0; index + 1 < raw.length; index += 2) {
-    const name = raw[index]?.toString("latin1").toLowerCase() ?? "";
-    if (name === "connection")
-      named = new Set([...(named ?? []), ...(namedInConnection(textAt(raw, index + 1)) ?? [])]);
-    if (name === "transfer-encoding") isChunked = true;
-  }
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    const name = textAt(raw, index);
+    const name = raw[index] ?? "";
     const lower = name.toLowerCase();
     if (HOP_BY_HOP.has(lower) || lower.startsWith(OWN_PREFIX) || lower === "x-request-id") continue;
     // A length beside chunks is a lie of one of the two: the chunks hold.
     if (named?.has(lower) === true || (isChunked && lower === "content-length")) continue;
-    headers.push(name, textAt(raw, index + 1));
+    headers.push(name, raw[index + 1] ?? "");
   }
-  headers.push("x-request-id", requestId);
+  headers.push("x-request-id", requestId, ...more);
   return headers;
 }
 
-/** The first value of a header among raw ones. */
-export function findHeader(raw: readonly Buffer[], wanted: string): string | undefined {
+function readAnswerConnection(raw: readonly string[]): { named: ReadonlySet<string> | undefined; isChunked: boolean } {
+  let named: ReadonlySet<string> | undefined;
+  let isChunked = false;
   for (let index = 0; index + 1 < raw.length; index += 2) {
-    if (textAt(raw, index).toLowerCase() === wanted) return textAt(raw, index + 1);
+    const name = raw[index] ?? "";
+    if (name.length === CONNECTION.length && name.toLowerCase() === CONNECTION)
+      named = new Set([...(named ?? []), ...(namedInConnection(raw[index + 1]) ?? [])]);
+    else if (name.length === TRANSFER_ENCODING.length && name.toLowerCase() === TRANSFER_ENCODING) isChunked = true;
+  }
+  return { named, isChunked };
+}
+
+/** The first value of a header among names and values in turn. @param wanted in lower case. */
+export function findHeader(raw: readonly string[], wanted: string): string | undefined {
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    if (raw[index]?.toLowerCase() === wanted) return raw[index + 1];
   }
   return undefined;
 }
 
-/** As strings, byte for byte: names and values in turn. */
-export function readTrailers(raw: readonly Buffer[]): [string, string][] {
-  const trailers: [string, string][] = [];
-  for (let index = 0; index + 1 < raw.length; index += 2) trailers.push([textAt(raw, index), textAt(raw, index + 1)]);
-  return trailers;
+/** Names and values in turn, as pairs. */
+export function pairUp(flat: readonly string[]): [string, string][] {
+  const pairs: [string, string][] = [];
+  for (let index = 0; index + 1 < flat.length; index += 2) pairs.push([flat[index] ?? "", flat[index + 1] ?? ""]);
+  return pairs;
 }
 
-function textAt(raw: readonly Buffer[], index: number): string {
-  return raw[index]?.toString("latin1") ?? "";
+/** What may stand in trailers and goes on from there: nothing by which a message is framed, routed, trusted or read (RFC 9110 §6.5.1). */
+export function keepTrailers(raw: readonly string[]): [string, string][] {
+  return pairUp(raw).filter(([name]) => {
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) || FORWARDING.has(lower) || lower.startsWith(OWN_PREFIX)) return false;
+    return !NOT_IN_TRAILERS.has(lower);
+  });
 }
 
 function namedInConnection(value: string | undefined): ReadonlySet<string> | undefined {
@@ -126,18 +157,42 @@ function namedInConnection(value: string | undefined): ReadonlySet<string> | und
   );
 }
 
+/** Who is at the other end of a connection. */
+interface Peer {
+  readonly address: string;
+  /** As `Forwarded` names it. */
+  readonly node: string;
+  readonly isTrusted: boolean;
+}
+
+/** Looked up once a connection: the list of trusted proxies is slow to ask. */
+const peers = new WeakMap<Socket, Peer>();
+
+function peerOf(socket: Socket, trusted: BlockList | undefined): Peer {
+  const known = peers.get(socket);
+  if (known !== undefined) return known;
+  const address = toPlainAddress(socket.remoteAddress ?? "");
+  const node = isIP(address) === 6 ? `"[${address}]"` : address || "unknown";
+  const peer = { address, node, isTrusted: isTrustedProxy(address, trusted) };
+  peers.set(socket, peer);
+  return peer;
+}
+
 function pushForwarding(headers: string[], req: IncomingMessage, trusted: BlockList | undefined): void {
-  const peer = toPlainAddress(req.socket.remoteAddress ?? "");
-  const isTrusted = isTrustedProxy(peer, trusted);
+  const { address, node, isTrusted } = peerOf(req.socket, trusted);
+  const host = req.headers.host ?? "";
+  if (!isTrusted) {
+    headers.push("x-forwarded-for", address, "x-forwarded-proto", "http", "x-forwarded-host", host);
+    headers.push("forwarded", `for=${node};host="${host}";proto=http`);
+    return;
+  }
   const before = (name: string) => {
-    const value = isTrusted ? req.headers[name] : undefined;
+    const value = req.headers[name];
     return Array.isArray(value) ? value.join(", ") : value;
   };
-  const host = req.headers.host ?? "";
-  headers.push("x-forwarded-for", joinList(before("x-forwarded-for"), peer));
+  headers.push("x-forwarded-for", joinList(before("x-forwarded-for"), address));
   headers.push("x-forwarded-proto", before("x-forwarded-proto") ?? "http");
   headers.push("x-forwarded-host", before("x-forwarded-host") ?? host);
-  const node = isIP(peer) === 6 ? `"[${peer}]"` : peer || "unknown";
   headers.push("forwarded", joinList(before("forwarded"), `for=${node};host="${host}";proto=http`));
 }
 

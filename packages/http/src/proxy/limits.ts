@@ -2,7 +2,7 @@
 export interface ProxyLimits {
   /** Time to connect. Default 2,000. */
   readonly connectTimeoutMs: number;
-  /** From the end of the request to the first byte of the answer; undici rounds it up to a second. Default 30,000. */
+  /** From the end of the request, or the last piece of it, to the head of the answer. Default 30,000. */
   readonly firstByteTimeoutMs: number;
   /** Silence in the middle of an answer, and of a client that does not take it. Default 120,000. */
   readonly idleTimeoutMs: number;

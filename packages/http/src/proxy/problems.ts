@@ -68,17 +68,15 @@ export interface AttemptFailure {
 }
 
 const UNSENT = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "EAI_AGAIN", "EADDRNOTAVAIL"]);
-const BROKEN = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE", "ETIMEDOUT"]);
+const BROKEN = new Set(["UPSTREAM_BROKEN", "ECONNRESET", "EPIPE", "ETIMEDOUT"]);
 
-/** What an error of undici says. */
+/** What an error of a connection says, ours or the system's. */
 export function readFailure(error: unknown): AttemptFailure {
   const code = codeOf(error);
-  if (code === "UND_ERR_CONNECT_TIMEOUT") return { code: "UPSTREAM_CONNECT_TIMEOUT", why: "unsent" };
-  if (UNSENT.has(code)) return { code: "UPSTREAM_UNREACHABLE", why: "unsent" };
-  if (code === "UND_ERR_HEADERS_TIMEOUT") return { code: "UPSTREAM_TIMEOUT", why: "other" };
+  if (code === "UPSTREAM_CONNECT_TIMEOUT") return { code: "UPSTREAM_CONNECT_TIMEOUT", why: "unsent" };
+  if (code === "UPSTREAM_CONNECT" || UNSENT.has(code)) return { code: "UPSTREAM_UNREACHABLE", why: "unsent" };
+  if (code === "UPSTREAM_TIMEOUT") return { code: "UPSTREAM_TIMEOUT", why: "other" };
   if (BROKEN.has(code)) return { code: "UPSTREAM_BROKEN", why: "broken" };
-  if (code === "UND_ERR_INVALID_ARG" || code === "UND_ERR_NOT_SUPPORTED")
-    return { code: "REQUEST_INVALID", why: "other" };
   return { code: "UPSTREAM_BAD_ANSWER", why: "other" };
 }
 

@@ -203,7 +203,7 @@ describe("an answer of 421", () => {
       headers: { "x-cellway-cell": "us2" },
     });
     expect(results[0]).toMatchObject({ status: 200, repeats: 1, upstream });
-    await upstream.close();
+    upstream.close();
     home.closeAllConnections();
     home.close();
   });

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Problem, sendProblem } from "../problem.js";
 import { type AttemptEnd, attempt } from "./attempt.js";
-import { type ForwardingRules, findHeader, isLoop, receiveHeaders } from "./headers.js";
+import { type ForwardingRules, findHeader, isLoop, pairUp, receiveHeaders } from "./headers.js";
 import { createProxyProblem, type ProxyProblemCode } from "./problems.js";
 import { type RequestBody, takeBody } from "./request-body.js";
 import type { Upstream } from "./upstream.js";
@@ -81,6 +81,7 @@ class Exchange {
     const { req, options } = this;
     let { target } = options;
     if (isLoop(req, options)) return this.refuse("REQUEST_LOOP", target.upstream);
+    if (NOT_IN_TARGET.test(req.url ?? "/")) return this.refuse("REQUEST_INVALID", target.upstream);
     let body: RequestBody;
     try {
       body = await takeBody(req, target.upstream.limits.repeatableBodyMaxBytes);
@@ -119,7 +120,7 @@ class Exchange {
       req,
       res,
       upstream,
-      headers: [...options.received, ...headers],
+      head: formatHead(req, [options.received, headers], body.isChunked),
       body: body.open(),
       requestId: options.requestId,
       answerHeaders: options.answerHeaders ?? [],
@@ -133,8 +134,7 @@ class Exchange {
   /** What an end says of the upstream. What a slow or wrong client caused says nothing: a stranger must not open a circuit. */
   private verdictOf(end: AttemptEnd): "success" | "failure" | "neutral" {
     if (end.kind === "answered" || end.kind === "held") return "success";
-    if (end.kind === "gone" || !this.isRequestWhole()) return "neutral";
-    return end.failure.code === "REQUEST_INVALID" ? "neutral" : "failure";
+    return end.kind === "gone" || !this.isRequestWhole() ? "neutral" : "failure";
   }
 
   private codeOf(code: ProxyProblemCode): ProxyProblemCode {
@@ -150,7 +150,7 @@ class Exchange {
     return why === "unsent" || IDEMPOTENT.has(this.req.method ?? "");
   }
 
-  private async redirect(raw: readonly Buffer[], body: RequestBody): Promise<ProxyTarget | Problem> {
+  private async redirect(raw: readonly string[], body: RequestBody): Promise<ProxyTarget | Problem> {
     this.isMisdirected = true;
     const isRepeatable = body.isRepeatable;
     const ask = this.options.onMisdirected;
@@ -165,7 +165,7 @@ class Exchange {
   private answer(problem: Problem, upstream: Upstream): ProxyResult {
     const { req, res, options } = this;
     if (res.destroyed) return this.close({ status: CLIENT_GONE, code: problem.code, upstream });
-    const own = Object.fromEntries(pairsOf(options.answerHeaders ?? []));
+    const own = Object.fromEntries(pairUp(options.answerHeaders ?? []));
     // What is left of a request that was not read would be taken for the next one, or be waited for.
     const ending = req.complete ? {} : { connection: "close" };
     const headers = { ...own, ...problem.headers, ...ending, "x-request-id": options.requestId };
@@ -178,12 +178,20 @@ class Exchange {
   }
 }
 
-function withHost(headers: string[], host: string | undefined): string[] {
-  if (host === undefined) return headers;
-  const others = [...pairsOf(headers)].filter(([name]) => name !== "host");
-  return ["host", host, ...others.flat()];
+/** What no target of a request has in it: blanks and what ends a line. */
+const NOT_IN_TARGET = /[^\x21-\x7e\x80-\xff]/;
+
+/** The head of a request as it is sent. */
+function formatHead(req: IncomingMessage, lists: readonly (readonly string[])[], isChunked: boolean): string {
+  let head = `${req.method ?? "GET"} ${req.url ?? "/"} HTTP/1.1\r\n`;
+  for (const list of lists) {
+    for (let index = 0; index + 1 < list.length; index += 2) head += `${list[index]}: ${list[index + 1]}\r\n`;
+  }
+  return isChunked ? `${head}transfer-encoding: chunked\r\n\r\n` : `${head}\r\n`;
 }
 
-function* pairsOf(flat: readonly string[]): Generator<[string, string]> {
-  for (let index = 0; index + 1 < flat.length; index += 2) yield [flat[index] ?? "", flat[index + 1] ?? ""];
+function withHost(headers: string[], host: string | undefined): string[] {
+  if (host === undefined) return headers;
+  const others = pairUp(headers).filter(([name]) => name !== "host");
+  return ["host", host, ...others.flat()];
 }

@@ -78,7 +78,7 @@ function tie(
       resolve(result(499));
     };
     socket.once("close", onGone);
-    sent.on("timeout", () => sent.destroy(Object.assign(new Error("no answer"), { code: "UND_ERR_HEADERS_TIMEOUT" })));
+    sent.on("timeout", () => sent.destroy(Object.assign(new Error("no answer"), { code: "UPSTREAM_TIMEOUT" })));
     sent.on("error", (error) => {
       if (isJudged) return;
       socket.off("close", onGone);

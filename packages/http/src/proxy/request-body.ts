@@ -1,48 +1,101 @@
 import type { IncomingMessage } from "node:http";
-import { PassThrough, type Readable } from "node:stream";
+import type { Socket } from "node:net";
+import { keepTrailers } from "./headers.js";
+
+/** Told of a body that streams. */
+export interface SendingListener {
+  readonly onProgress: () => void;
+  readonly onEnd: () => void;
+}
+
+/** Sends a body as it comes. @returns what stops that. */
+export type BodyStream = (socket: Socket, listener: SendingListener) => () => void;
+
+/** What is sent after the headers: nothing, bytes that are here, or bytes as they come. */
+export type OutgoingBody = null | Buffer | BodyStream;
 
 /** The body of a request on its way. */
 export interface RequestBody {
   /** Whether it can be sent again: there is none, or all of it is here. */
   readonly isRepeatable: boolean;
+  /** Whether it is sent in chunks, its length not being known. */
+  readonly isChunked: boolean;
   /** What is sent in one attempt. */
-  open(): Buffer | Readable | null;
+  open(): OutgoingBody;
 }
+
+const NO_BODY: RequestBody = { isRepeatable: true, isChunked: false, open: () => null };
 
 /**
  * Takes over the body of a request. One of a stated length up to `repeatableMaxBytes` is read whole first, which also keeps a
  * slow sender away from the upstream; any other is sent on as it comes, once.
  *
- * @throws what reading the request fails with: the client is gone.
+ * @throws what reading the request fails with, as a rejection: the client is gone.
  */
-export async function takeBody(req: IncomingMessage, repeatableMaxBytes: number): Promise<RequestBody> {
+export function takeBody(req: IncomingMessage, repeatableMaxBytes: number): RequestBody | Promise<RequestBody> {
   const length = req.headers["content-length"];
   const isChunked = req.headers["transfer-encoding"] !== undefined;
-  if (!isChunked && (length === undefined || length === "0")) return { isRepeatable: true, open: () => null };
-  if (!isChunked && Number(length) <= repeatableMaxBytes) {
-    const chunks: Buffer[] = [];
-    for await (const chunk of req) chunks.push(chunk as Buffer);
-    const body = Buffer.concat(chunks);
-    return { isRepeatable: true, open: () => body };
-  }
-  // Not the request itself: undici destroys a body that it could not send, and with it the client's connection.
-  return { isRepeatable: false, open: () => pipeBody(req) };
+  if (!isChunked && (length === undefined || length === "0")) return NO_BODY;
+  if (!isChunked && Number(length) <= repeatableMaxBytes) return readWhole(req);
+  return {
+    isRepeatable: false,
+    isChunked,
+    open: () => (socket, listener) => pump(req, { socket, isChunked, listener }),
+  };
 }
 
-function pipeBody(req: IncomingMessage): Readable {
-  const body = new PassThrough();
-  // An error without a listener would end the process; undici hears of it by its own listener.
-  body.on("error", () => {});
-  const onLost = () => {
-    if (!req.complete) body.destroy(new Error("The client went away in the middle of its request."));
+async function readWhole(req: IncomingMessage): Promise<RequestBody> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of req) chunks.push(chunk as Buffer);
+  const body = Buffer.concat(chunks);
+  return { isRepeatable: true, isChunked: false, open: () => body };
+}
+
+interface Pump {
+  readonly socket: Socket;
+  readonly isChunked: boolean;
+  readonly listener: SendingListener;
+}
+
+function pump(req: IncomingMessage, { socket, isChunked, listener }: Pump): () => void {
+  const onDrain = () => {
+    listener.onProgress();
+    req.resume();
   };
-  req.once("close", onLost);
-  body.once("close", () => {
-    req.off("close", onLost);
-    req.unpipe(body);
+  const onData = (chunk: Buffer) => {
+    listener.onProgress();
+    let isRoom: boolean;
+    if (isChunked) {
+      socket.cork();
+      socket.write(`${chunk.byteLength.toString(16)}\r\n`, "latin1");
+      socket.write(chunk);
+      isRoom = socket.write("\r\n", "latin1");
+      socket.uncork();
+    } else {
+      isRoom = socket.write(chunk);
+    }
+    if (!isRoom) req.pause();
+  };
+  const onEnd = () => {
+    if (isChunked) socket.write(`0\r\n${formatTrailers(req.rawTrailers)}\r\n`, "latin1");
+    stop();
+    listener.onEnd();
+  };
+  const stop = () => {
+    req.off("data", onData);
+    req.off("end", onEnd);
+    socket.off("drain", onDrain);
     // What is still to come is read and dropped, so that the answer can be read by a client that sends first.
     req.resume();
-  });
-  req.pipe(body);
-  return body;
+  };
+  socket.on("drain", onDrain);
+  req.on("end", onEnd);
+  req.on("data", onData);
+  return stop;
+}
+
+function formatTrailers(raw: readonly string[]): string {
+  return keepTrailers(raw)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join("");
 }

@@ -50,7 +50,7 @@ export async function startStage(
     edge,
     async stop() {
       await edge.close({ graceMs: 100 });
-      await upstream.close();
+      upstream.close();
       server.closeAllConnections();
       await new Promise((resolve) => {
         server.close(resolve);

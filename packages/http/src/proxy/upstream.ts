@@ -1,6 +1,6 @@
 import { type Circuit, type CircuitState, createCircuit } from "@cellway/rpc";
-import { Pool } from "undici";
 import type { ProxyLimits } from "./limits.js";
+import { UpstreamPool } from "./upstream-pool.js";
 
 /** Told of what becomes of an upstream, for metrics. */
 export interface UpstreamListener {
@@ -10,7 +10,7 @@ export interface UpstreamListener {
 
 /** One place that requests are sent on to, with limits of its own: what it does wrong costs no other upstream anything. */
 export class Upstream {
-  readonly pool: Pool;
+  readonly pool: UpstreamPool;
   readonly circuit: Circuit;
   private inFlight = 0;
 
@@ -22,14 +22,7 @@ export class Upstream {
     readonly limits: ProxyLimits,
     private readonly listener: UpstreamListener = {},
   ) {
-    this.pool = new Pool(origin, {
-      connections: limits.inFlightMax,
-      pipelining: 1,
-      connect: { timeout: limits.connectTimeoutMs },
-      headersTimeout: limits.firstByteTimeoutMs,
-      bodyTimeout: limits.idleTimeoutMs,
-      maxHeaderSize: limits.responseHeadersMaxBytes,
-    });
+    this.pool = new UpstreamPool(origin, limits);
     this.circuit = createCircuit(limits, (state) => listener.onCircuit?.(state));
   }
 
@@ -48,12 +41,12 @@ export class Upstream {
   }
 
   /** Takes no more; what is in flight finishes. */
-  retire(): Promise<void> {
-    return this.pool.close();
+  retire(): void {
+    this.pool.retire();
   }
 
   /** Ends every connection. */
-  close(): Promise<void> {
-    return this.pool.destroy();
+  close(): void {
+    this.pool.close();
   }
 }
