@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { BodyError, readBody } from "./read-body.js";
 import { findRelayFault, RELAY_ID_HEADER, RELAY_SIGNATURE_HEADER, type RelayKeys } from "./relay-signature.js";
 
-/** The one version of the exchange that is spoken; Relay speaks it since 23.6. */
+/** The one version of the exchange that is spoken. */
 export const PROJECT_CONFIGS_VERSION = 3;
 
 /** Bytes of a question; 5,000 keys with their revisions take a third of it. */
@@ -91,7 +91,7 @@ function assertProjectConfigsVersion(url: string): void {
 }
 
 /** Reads a question. @throws ProjectConfigsError for what is no JSON or breaks a rule. */
-export function parseProjectConfigsRequest(body: Buffer): ProjectConfigsRequest {
+function parseProjectConfigsRequest(body: Buffer): ProjectConfigsRequest {
   const raw = parseObject(body);
   const keys = raw["publicKeys"];
   if (!Array.isArray(keys) || !keys.every((key): key is string => typeof key === "string"))
