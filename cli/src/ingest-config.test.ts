@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { parseIngestConfig } from "./ingest-config.js";
+import { parseIngestConfig, parseIngestRouterConfig } from "./ingest-config.js";
 
 const ID = "cb12a9d2-9a47-4d24-8c5b-1b7c5b2f9d10";
 const KEY = "jGk1SUBV3U6m3vM3fZbGrU7fJSkbS6yiSuF4Yj2T3yM";
@@ -31,4 +31,25 @@ test.each([
   ["CELLWAY_INGEST_KEY_REQUESTS_PER_MINUTE", "many"],
 ])("%s=%s is refused, and named", (name, value) => {
   expect(() => parse({ [name]: value })).toThrow(name);
+});
+
+test("an ingest router is told its legacy hosts, whom it answers, and as whom it asks", () => {
+  const options = parseIngestRouterConfig(
+    {
+      CELLWAY_EDGE_LEGACY_HOSTS: "in.example.com, o1.example.com",
+      CELLWAY_RELAYS: `${ID}=${KEY}`,
+      CELLWAY_RELAY_CREDENTIALS: `${ID}=${KEY}`,
+    },
+    () => {},
+  );
+  expect(options.legacyHosts).toEqual(["in.example.com", "o1.example.com"]);
+  expect(options.credentials?.id).toBe(ID);
+});
+
+test.each([
+  ["CELLWAY_EDGE_LEGACY_HOSTS", { CELLWAY_EDGE_LEGACY_HOSTS: "in.example.com:443" }],
+  ["CELLWAY_RELAY_CREDENTIALS", { CELLWAY_RELAYS: `${ID}=${KEY}` }],
+  ["CELLWAY_RELAY_CREDENTIALS", { CELLWAY_RELAY_CREDENTIALS: "x" }],
+])("an ingest router refuses what is wrong with %s", (name, env) => {
+  expect(() => parseIngestRouterConfig(env, () => {})).toThrow(name);
 });

@@ -1,7 +1,9 @@
 import { DEFAULT_INGEST_LIMITS, type IngestOptions } from "@cellway/ingest";
-import { parseRelayKeys, type RelayKeys } from "@cellway/ingest-protocol";
+import { parseRelayCredentials, parseRelayKeys, type RelayKeys } from "@cellway/ingest-protocol";
+import type { IngestRouterOptions } from "@cellway/ingest-router";
 import { createSettingsReader, isOrigin, type SettingsReader } from "@cellway/silo";
 import type { Environment } from "./context.js";
+import { splitList } from "./http-config.js";
 import { badSetting, readWhole, type Warn } from "./serve-config.js";
 
 const HOUR_MS = 3_600_000;
@@ -30,6 +32,39 @@ export function parseIngestConfig(env: Environment, warn: Warn): IngestOptions {
       }),
     },
   };
+}
+
+/** Reads what an ingest router is told besides what every router is. @throws ConfigError */
+export function parseIngestRouterConfig(
+  env: Environment,
+  warn: Warn,
+): Pick<IngestRouterOptions, "legacyHosts" | "relays" | "credentials"> {
+  const reader = createSettingsReader(env, warn);
+  const relays = readRelays(reader);
+  const text = reader.read("CELLWAY_RELAY_CREDENTIALS");
+  if (text === undefined && relays.size > 0) {
+    const rule = "must be set where CELLWAY_RELAYS is: cells answer nobody whom they do not know";
+    throw badSetting("CELLWAY_RELAY_CREDENTIALS", "", rule);
+  }
+  return {
+    relays,
+    legacyHosts: readLegacyHosts(reader),
+    ...(text !== undefined && {
+      credentials: parseRelayCredentials(text, "environment variable CELLWAY_RELAY_CREDENTIALS"),
+    }),
+  };
+}
+
+function readLegacyHosts(reader: SettingsReader): string[] {
+  const hosts = splitList(reader.read("CELLWAY_EDGE_LEGACY_HOSTS") ?? "");
+  const wrong = hosts.find((host) => !/^[a-z0-9.-]+$/.test(host));
+  if (wrong !== undefined)
+    throw badSetting(
+      "CELLWAY_EDGE_LEGACY_HOSTS",
+      wrong,
+      "must be lower-case hosts without ports, such as in.example.com",
+    );
+  return hosts;
 }
 
 /** Reads CELLWAY_RELAYS: nobody when it is not set. @throws ConfigError */

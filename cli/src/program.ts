@@ -198,6 +198,12 @@ function addKeys(program: Command, ctx: CommandContext, finish: Finish): void {
     .option("--id <id>", "its name (default: a random one)")
     .option("--json", "print one JSON line")
     .action(async (options) => finish(await (await import("./commands/keys.js")).runKeysGenerate(options, ctx)));
+  keys
+    .command("relay")
+    .description(
+      "print a new id with a public and a secret key for a Relay or an ingest router, as JSON; the last is a secret",
+    )
+    .action(async () => finish(await (await import("./commands/keys.js")).runKeysRelay(ctx)));
   withFleet(keys.command("derive"))
     .description(
       "print the keys for one cell or one router, from the master keys in CELLWAY_RPC_KEYS, CELLWAY_RPC_KEYS_FILE or --data-dir; they are secrets",

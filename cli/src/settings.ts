@@ -147,6 +147,12 @@ export const SETTINGS = [
     "id=public key, …",
     "Cells and ingest routers: the Relays that may ask for project configurations, by their signatures; `cellway keys relay` makes such keys.",
   ),
+  secret(
+    "CELLWAY_RELAY_CREDENTIALS",
+    "none",
+    "id=secret key",
+    "Ingest router: as which Relay it asks cells for project configurations; needed with CELLWAY_RELAYS, and cells must name its public key there.",
+  ),
   setting(
     "CELLWAY_INGEST_PUBLIC_URL",
     "none",
@@ -210,6 +216,12 @@ export const SETTINGS = [
     "none",
     "host=locality, …",
     "Further hosts of the localities served: acme.example.com=acme.",
+  ),
+  setting(
+    "CELLWAY_EDGE_LEGACY_HOSTS",
+    "none",
+    "hosts",
+    "Ingest router: hosts of addresses that name no locality; the project key alone says where their events belong.",
   ),
   setting(
     "CELLWAY_EDGE_STATIC_ROUTES",

@@ -2,7 +2,7 @@
 export const SILO_KINDS = ["control", "cell", "monolith"] as const;
 
 /** What `--edge` takes. */
-export const EDGE_KINDS = ["locality-router"] as const;
+export const EDGE_KINDS = ["locality-router", "ingest-router"] as const;
 
 /** Which kind of process at the edge it is told to be. */
 export type EdgeKind = (typeof EDGE_KINDS)[number];

@@ -55,11 +55,13 @@ test("the commands with curl that are printed work: by the locality's router and
   expect(commands.map((command) => new URL(command.split(" ").at(-1) ?? "").host)).toEqual([
     `us.localhost:${portBase + 100}`,
     `localhost:${portBase}`,
+    `us.localhost:${portBase + 102}`,
   ]);
-  const [byRouter, byGateway] = await Promise.all(commands.map(runPrinted));
+  const [byRouter, byGateway, byKey] = await Promise.all(commands.map(runPrinted));
   if (byRouter === undefined) return;
   expect(byRouter).toMatchObject({ slug: "acme", status: "ACTIVE" });
   expect(byGateway).toEqual(byRouter);
+  expect(byKey).toEqual({ id: expect.stringMatching(/^[0-9a-f]{32}$/) });
 });
 
 test("the router of both localities sends each organization to its cell, and the wrong host says the right URL", async () => {
@@ -91,7 +93,7 @@ test("SIGINT stops everything: exit code 0, and no process, port or file of it i
   expect(await exited).toEqual([0, null]);
   for (const { pid } of [...silos, ...edges]) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
   expect(await findPostgres(dataDir)).toEqual([]);
-  for (const offset of [0, 10, 100, 101]) {
+  for (const offset of [0, 10, 100, 101, 102, 103]) {
     await expect(fetch(`http://127.0.0.1:${portBase + offset}/healthz`)).rejects.toThrow("fetch failed");
   }
   await expect(readFile(join(dataDir, "dev.json"))).rejects.toThrow(/ENOENT/);

@@ -183,7 +183,7 @@ test("every silo and router is alive, ready and measured", async () => {
     expect(await ready.json()).toMatchObject({ edge: edge.name, ready: true, following: true });
     expect(await (await fetch(`${edge.httpAddress}/metrics`)).text()).toContain(`silo="edge:${edge.name}"`);
   }
-  expect(fleet.edges.map(({ name }) => name)).toContain("router");
+  expect(fleet.edges.map(({ name }) => name)).toEqual(["router", "ingest"]);
   for (const silo of fleet.silos) {
     expect((await fetch(`${silo.httpAddress}/healthz`)).status).toBe(200);
     const ready = await fetch(`${silo.httpAddress}/readyz`);

@@ -83,6 +83,8 @@ export interface Sending {
   readonly host?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
+  /** Whether the end of the body is never sent. */
+  readonly isHeld?: boolean;
 }
 
 /** Sends a request and reads its answer whole. */
@@ -103,7 +105,8 @@ export function send(address: string, path: string, sending: Sending = {}): Prom
       });
     });
     req.on("error", reject);
-    req.end(body);
+    if (sending.isHeld === true) req.write(body ?? "");
+    else req.end(body);
   });
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
 import { deriveCellKey, deriveEdgeKey, formatKeys, type SigningKey } from "@cellway/rpc";
 import {
   CONTROL_SILO_NAME,
@@ -31,6 +31,13 @@ export function generateKey(id = `k-${randomBytes(4).toString("hex")}`): Signing
   if (!/^[A-Za-z0-9_-]{1,32}$/.test(id))
     throw new UsageError(`--id ${id}: must be 1 to 32 characters of A-Z a-z 0-9 _ -.`);
   return { id, secret: new Uint8Array(randomBytes(SECRET_BYTES)) };
+}
+
+/** Prints new keys of a Relay, or of an ingest router that asks as one, as its credentials.json has them. One is a secret. */
+export async function runKeysRelay(ctx: CommandContext): Promise<number> {
+  const { x: publicKey, d: secretKey } = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
+  ctx.terminal.out(JSON.stringify({ secret_key: secretKey, public_key: publicKey, id: randomUUID() }));
+  return EXIT_OK;
 }
 
 /** Options of `cellway keys derive`. */

@@ -1,9 +1,11 @@
+import { startIngestRouter } from "@cellway/ingest-router";
 import { startLocalityRouter } from "@cellway/locality-router";
 import { createCellKeyRing, createHttpNetwork, createRpcRuntime, DEFAULT_LIMITS } from "@cellway/rpc";
 import { createLogger, createMetrics } from "@cellway/telemetry";
 import type { CommandContext } from "../context.js";
-import { parseEdgeConfig } from "../edge-config.js";
+import { type EdgeConfig, parseEdgeConfig } from "../edge-config.js";
 import { EXIT_OK } from "../errors.js";
+import { parseIngestRouterConfig } from "../ingest-config.js";
 import { followSetting } from "../live-setting.js";
 import { parseKeyText } from "../serve-config.js";
 import type { EdgeKind } from "../silo-kinds.js";
@@ -16,9 +18,11 @@ const GRACE_MS = 20_000;
 const STOP_MAX_MS = 25_000;
 
 /** Runs a router until it is told to stop. */
-export async function runServeEdge(_kind: EdgeKind, ctx: CommandContext): Promise<number> {
+export async function runServeEdge(kind: EdgeKind, ctx: CommandContext): Promise<number> {
   const warnings: string[] = [];
-  const config = parseEdgeConfig(ctx.env, (message) => warnings.push(message));
+  const warn = (message: string) => void warnings.push(message);
+  const config = parseEdgeConfig(ctx.env, warn);
+  const start = kind === "ingest-router" ? createIngestStart(config, ctx, warn) : createLocalityStart(config);
   const { identity } = config;
   const logger = createLogger({ silo: identity.name, level: config.logLevel });
   for (const message of warnings) logger.warn(message);
@@ -32,23 +36,9 @@ export async function runServeEdge(_kind: EdgeKind, ctx: CommandContext): Promis
   ctx.process.onSignal(["SIGHUP"], () => follower.reload());
   const network = createHttpNetwork(DEFAULT_LIMITS);
   const metrics = createMetrics({ silo: identity.name });
-  const { controlAddress, routesFile, operatorToken } = config;
+  const { controlAddress } = config;
   const rpc = createRpcRuntime({ silo: identity, network, keys, logger, metrics, controlAddress, version: VERSION });
-  const router = await startLocalityRouter({
-    name: config.name,
-    rpc,
-    logger,
-    metrics,
-    localities: config.localities,
-    localityUrl: config.localityUrl,
-    hosts: config.hosts,
-    staticRoutes: config.staticRoutes,
-    trustedProxies: config.trustedProxies,
-    listen: config.listen,
-    adminListen: config.adminListen,
-    ...(operatorToken !== undefined && { operatorToken }),
-    ...(routesFile !== undefined && { disk: { path: routesFile } }),
-  });
+  const router = await start({ rpc, logger, metrics });
   logger.info({ address: router.address, admin_address: router.adminAddress }, "the router serves");
   const why = await stopping;
   logger.info({ why }, "the router stops");
@@ -56,4 +46,33 @@ export async function runServeEdge(_kind: EdgeKind, ctx: CommandContext): Promis
   await router.stop({ graceMs: GRACE_MS });
   await network.close();
   return EXIT_OK;
+}
+
+type Parts = Pick<Parameters<typeof startLocalityRouter>[0], "rpc" | "logger" | "metrics">;
+
+/** What every router is told. */
+function commonOf(config: EdgeConfig) {
+  const { name, localities, localityUrl, hosts, trustedProxies, listen, adminListen, operatorToken, routesFile } =
+    config;
+  return {
+    name,
+    localities,
+    localityUrl,
+    hosts,
+    trustedProxies,
+    listen,
+    adminListen,
+    ...(operatorToken !== undefined && { operatorToken }),
+    ...(routesFile !== undefined && { disk: { path: routesFile } }),
+  };
+}
+
+function createLocalityStart(config: EdgeConfig) {
+  return (parts: Parts) => startLocalityRouter({ ...commonOf(config), ...parts, staticRoutes: config.staticRoutes });
+}
+
+/** @throws ConfigError */
+function createIngestStart(config: EdgeConfig, ctx: CommandContext, warn: (message: string) => void) {
+  const own = parseIngestRouterConfig(ctx.env, warn);
+  return (parts: Parts) => startIngestRouter({ ...commonOf(config), ...parts, ...own });
 }

@@ -51,16 +51,17 @@ export function createChildEnvironment(
 export function createEdgeEnvironment(
   env: Environment,
   edge: PlannedEdge,
-  plan: Pick<FleetPlan, "topology" | "localityUrl">,
+  plan: Pick<FleetPlan, "topology">,
   files: { keys: string; routes: string; operatorToken: string },
 ): Record<string, string | undefined> {
   return {
+    ...(edge.kind === "ingest-router" ? { CELLWAY_EDGE_LEGACY_HOSTS: "localhost" } : {}),
     ...inherit(env),
     CELLWAY_EDGE_NAME: edge.name,
     CELLWAY_EDGE_LISTEN: edge.address,
     CELLWAY_HTTP_LISTEN: edge.httpAddress,
     CELLWAY_EDGE_LOCALITIES: [...plan.topology.localities.keys()].join(","),
-    CELLWAY_EDGE_LOCALITY_URL: plan.localityUrl,
+    CELLWAY_EDGE_LOCALITY_URL: edge.localityUrl,
     CELLWAY_CONTROL_RPC_ADDRESS: plan.topology.controlRpcAddress,
     CELLWAY_RPC_KEYS_FILE: files.keys,
     CELLWAY_EDGE_ROUTES_FILE: files.routes,

@@ -20,6 +20,8 @@ export interface PlannedEdge {
   readonly address: string;
   /** Where its health and metrics are. */
   readonly httpAddress: string;
+  /** Where it serves each locality, with `{locality}` for the name of one. */
+  readonly localityUrl: string;
   /** The origins that people use: `http://us.localhost:8100`. */
   readonly urls: readonly string[];
 }
@@ -50,7 +52,10 @@ const LOCALITIES = [
 ] as const;
 
 /** The routers, all of them for all localities. Each serves strangers at a port and its own health at the next one. */
-const EDGES = [{ name: "router", kind: "locality-router", offset: 100 }] as const;
+const EDGES = [
+  { name: "router", kind: "locality-router", offset: 100 },
+  { name: "ingest", kind: "ingest-router", offset: 102 },
+] as const;
 
 /** The highest port of a fleet, above its base. */
 export const PORT_OFFSET_MAX = 103;
@@ -93,8 +98,9 @@ export function planFleet(mode: FleetMode, portBase: number): FleetPlan {
     ({ name, rpc, http }): PlannedSilo => ({ name, kind: "cell", rpcAddress: rpc, httpAddress: http, database: name }),
   );
   const edges = EDGES.map(({ name, kind, offset }): PlannedEdge => {
-    const urls = LOCALITIES.map((locality) => `http://${locality.name}.localhost:${portBase + offset}`);
-    return { name, kind, address: at(offset), httpAddress: at(offset + 1), urls };
+    const own = `http://{locality}.localhost:${portBase + offset}`;
+    const urls = LOCALITIES.map((locality) => own.replace("{locality}", locality.name));
+    return { name, kind, address: at(offset), httpAddress: at(offset + 1), localityUrl: own, urls };
   });
   return { mode, topology, localityUrl, silos: [control, ...rest], edges };
 }

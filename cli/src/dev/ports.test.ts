@@ -67,6 +67,7 @@ test("control and the cells are ten ports apart, RPC one above HTTP; routers com
   ]);
   expect(plan.edges.map((edge) => [edge.name, edge.address, edge.httpAddress])).toEqual([
     ["router", "http://127.0.0.1:9100", "http://127.0.0.1:9101"],
+    ["ingest", "http://127.0.0.1:9102", "http://127.0.0.1:9103"],
   ]);
   expect(plan.topology.localities.get("us")?.newOrganizationCell).toBe("us1");
   expect(planFleet("monolith", 9_000).silos.map((silo) => silo.rpcAddress)).toEqual(["http://127.0.0.1:9001"]);

@@ -1,4 +1,5 @@
 import { DirectoryService, type OrganizationMapping } from "@cellway/gen/cellway/directory/v1/directory";
+import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import { UserService } from "@cellway/gen/cellway/user/v1/user";
 import type { RpcRuntime } from "@cellway/rpc";
 import { ConnectError } from "@connectrpc/connect";
@@ -18,6 +19,14 @@ export interface DemoOrganization {
   readonly id: string;
   readonly locality: string;
   readonly cell: string;
+  /** A project that takes events. */
+  readonly project?: DemoProject;
+}
+
+/** A project to send events to. */
+export interface DemoProject {
+  readonly id: string;
+  readonly publicKey: string;
 }
 
 /** What a fleet was given to play with. */
@@ -73,7 +82,7 @@ async function seedOrganization(
   const find = async () =>
     (await directory.getOrganizationMapping({ organization: { case: "slug", value: wanted.slug } })).mapping;
   const known = await find();
-  if (known !== undefined) return toDemo(known);
+  if (known !== undefined) return toDemo(rpc, known, warn);
   const { slug, name, locality } = wanted;
   try {
     await directory.provisionOrganization({
@@ -90,9 +99,33 @@ async function seedOrganization(
   }
   const made = await find();
   if (made === undefined) warn(`the demo organization ${slug} was deleted; start with --fresh to have it again`);
-  return made === undefined ? undefined : toDemo(made);
+  return made === undefined ? undefined : toDemo(rpc, made, warn);
 }
 
-function toDemo(mapping: OrganizationMapping): DemoOrganization {
-  return { slug: mapping.slug, id: mapping.organizationId, locality: mapping.locality, cell: mapping.cellName };
+async function toDemo(
+  rpc: Pick<RpcRuntime, "client">,
+  mapping: OrganizationMapping,
+  warn: (message: string) => void,
+): Promise<DemoOrganization> {
+  const { slug, organizationId: id, locality, cellName: cell } = mapping;
+  try {
+    return { slug, id, locality, cell, project: await seedProject(rpc, id) };
+  } catch (error) {
+    warn(`the demo organization ${slug} has no project: ${formatCallError(ConnectError.from(error))}`);
+    return { slug, id, locality, cell };
+  }
+}
+
+/** The first project of an organization with a key of it, made where there is none. */
+async function seedProject(rpc: Pick<RpcRuntime, "client">, organizationId: string): Promise<DemoProject> {
+  const client = rpc.client(OrganizationService);
+  const { projects } = await client.listProjects({ organizationId });
+  const [team] = projects.length > 0 ? [] : (await client.listTeams({ organizationId })).teams;
+  const project =
+    projects[0] ??
+    (await client.createProject({ organizationId, teamId: team?.id ?? "", slug: "web", name: "Web" })).project;
+  const projectId = project?.id ?? "";
+  const { keys } = await client.listProjectKeys({ organizationId, projectId });
+  const key = keys[0] ?? (await client.createProjectKey({ organizationId, projectId, label: "demo" })).key;
+  return { id: projectId, publicKey: key?.publicKey ?? "" };
 }

@@ -7,7 +7,7 @@ import { type FleetSummary, formatSummary, formatSummaryJson } from "./summary.j
 const DEMO = {
   users: [{ email: "ada@example.com", id: "1", headerFile: "/srv/app/.cellway/keys/ada.header" }],
   organizations: [
-    { slug: "acme", id: "11", locality: "us", cell: "us1" },
+    { slug: "acme", id: "11", locality: "us", cell: "us1", project: { id: "21", publicKey: "a".repeat(32) } },
     { slug: "globex", id: "12", locality: "de", cell: "de1" },
   ],
 };
@@ -37,7 +37,9 @@ test("people see the silos, the routers, what is in them, commands for both and 
   expect(lines.filter((line) => line.startsWith("    curl "))).toEqual([
     "    curl -H @.cellway/keys/ada.header http://us.localhost:8100/api/0/organizations/acme/",
     "    curl -H @.cellway/keys/ada.header http://localhost:8000/api/0/organizations/acme/",
+    `    curl -d '{"message":"hello"}' http://${"a".repeat(32)}@us.localhost:8102/api/21/store/`,
   ]);
+  expect(lines).toContain(`  acme       http://${"a".repeat(32)}@us.localhost:8102/21`);
   expect(lines).toContain("  globex        de        de1   12");
   expect(lines.filter((line) => line.startsWith("    npx "))).toHaveLength(3);
   expect(lines.at(-1)).toBe("  Logs: .cellway/logs/<silo>.log. Ctrl-C stops everything; the data stays.");

@@ -2,7 +2,7 @@ import type { FleetFile } from "../fleet-file.js";
 import { quoteForShell, shortenPath } from "../paths.js";
 import { DEFAULT_DATA_DIR } from "../settings.js";
 import { formatTable, heading } from "../table.js";
-import type { DemoData } from "./seed.js";
+import type { DemoData, DemoOrganization } from "./seed.js";
 
 /** Everything that a person is told once a fleet serves. */
 export interface FleetSummary {
@@ -54,6 +54,8 @@ export function formatSummary(summary: FleetSummary, cwd: string): string {
   if (demo.organizations.length > 0) {
     const organizations = demo.organizations.map((entry) => [entry.slug, entry.locality, entry.cell, entry.id]);
     parts.push(formatTable([heading("organization", "locality", "cell", "id"), ...organizations], 2));
+    const dsns = demo.organizations.flatMap((entry) => toDsnRow(fleet, entry));
+    if (dsns.length > 0) parts.push(formatTable([heading("events of", "DSN"), ...dsns], 2));
   }
   parts.push(["  Try, in another terminal:", ...examples(summary, cwd).map((command) => `    ${command}`)].join("\n"));
   parts.push(`  Logs: ${shortenPath(summary.logsDir, cwd)}/<silo>.log. Ctrl-C stops everything; the data stays.`);
@@ -80,6 +82,7 @@ function examples({ fleet, demo, dataDir }: FleetSummary, cwd: string): string[]
   const header = `-H "$(npx cellway token --method ${method} --silo ${home?.name}${from})"`;
   return [
     ...httpExamples({ fleet, demo }, cwd),
+    ...eventExamples({ fleet, demo }),
     `npx cellway call ${method}${from} ${data} --verbose`,
     `npx cellway explain ${method}${from} ${data}`,
     `npx buf curl --http2-prior-knowledge --protocol grpc ${header} ${data} ${home?.rpcAddress}/cellway.organization.v1.OrganizationService/GetOrganizationBySlug`,
@@ -93,9 +96,30 @@ function httpExamples({ fleet, demo }: Pick<FleetSummary, "fleet" | "demo">, cwd
   if (organization === undefined || headerFile === undefined) return [];
   const header = `-H @${quoteForShell(shortenPath(headerFile, cwd))}`;
   const path = `/api/0/organizations/${organization.slug}/`;
-  const router = fleet.edges[0]?.urls.find((url) => new URL(url).hostname.startsWith(`${organization.locality}.`));
+  const router = originOf(fleet, "locality-router", organization.locality);
   const origins = [router, fleet.silos[0]?.httpAddress.replace("127.0.0.1", "localhost")].filter(
     (origin) => origin !== undefined,
   );
   return origins.map((origin) => `curl ${header} ${origin}${path}`);
+}
+
+/** The address that the SDKs of a project are given. */
+function toDsnRow(fleet: FleetFile, { slug, locality, project }: DemoOrganization): string[][] {
+  const origin = originOf(fleet, "ingest-router", locality);
+  if (project === undefined || origin === undefined) return [];
+  return [[slug, `${origin.replace("://", `://${project.publicKey}@`)}/${project.id}`]];
+}
+
+/** An event, sent to a project by its DSN: the public key, at the ingest router of its locality. */
+function eventExamples({ fleet, demo }: Pick<FleetSummary, "fleet" | "demo">): string[] {
+  const organization = demo.organizations.find(({ project }) => project !== undefined);
+  if (organization?.project === undefined) return [];
+  const { id, publicKey } = organization.project;
+  const origin = originOf(fleet, "ingest-router", organization.locality) ?? fleet.silos[0]?.httpAddress ?? "";
+  return [`curl -d '{"message":"hello"}' ${origin.replace("://", `://${publicKey}@`)}/api/${id}/store/`];
+}
+
+function originOf({ edges }: FleetFile, kind: string, locality: string): string | undefined {
+  const edge = edges.find((one) => one.kind === kind);
+  return edge?.urls.find((url) => new URL(url).hostname.startsWith(`${locality}.`));
 }

@@ -1,13 +1,12 @@
 export { CORS_HEADERS, PREFLIGHT_HEADERS } from "./cors.js";
 export { type IngestPath, isProjectConfigsPath, PROJECT_CONFIGS_PATH, parseIngestPath } from "./paths.js";
 export {
-  assertProjectConfigsVersion,
   createProjectConfigsBody,
   PROJECT_CONFIGS_VERSION,
   type ProjectConfigsAnswer,
   ProjectConfigsError,
   type ProjectConfigsRequest,
-  parseProjectConfigsRequest,
+  readProjectConfigsQuestion,
 } from "./project-configs.js";
 export {
   ENVELOPE_HEADER_MAX_BYTES,
@@ -21,11 +20,8 @@ export {
 } from "./public-key.js";
 export { BodyError, type BodyLimits, readBody } from "./read-body.js";
 export {
-  findRelayFault,
   parseRelayCredentials,
   parseRelayKeys,
-  RELAY_ID_HEADER,
-  RELAY_SIGNATURE_HEADER,
   type RelayCredentials,
   type RelayKeys,
   signRelayRequest,

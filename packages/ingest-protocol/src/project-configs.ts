@@ -1,6 +1,12 @@
-/** The one version of the exchange that is spoken; Relay speaks it since 23.6. */
+import type { IncomingMessage } from "node:http";
+import { BodyError, readBody } from "./read-body.js";
+import { findRelayFault, RELAY_ID_HEADER, RELAY_SIGNATURE_HEADER, type RelayKeys } from "./relay-signature.js";
+
+/** The one version of the exchange that is spoken. */
 export const PROJECT_CONFIGS_VERSION = 3;
 
+/** Bytes of a question; 5,000 keys with their revisions take a third of it. */
+const BODY_MAX_BYTES = 1_024 * 1_024;
 /** The most keys of one question; Relay asks for up to 500. */
 const KEYS_MAX = 5_000;
 const KEY_LENGTH_MAX = 128;
@@ -26,13 +32,55 @@ export interface ProjectConfigsAnswer {
   readonly global_status?: unknown;
 }
 
-/** Why a question is refused: the field and its rule. */
+/** Why a question is refused. The message is for whoever asked. */
 export class ProjectConfigsError extends Error {
   override readonly name = "ProjectConfigsError";
+
+  constructor(
+    message: string,
+    readonly status: 400 | 401 | 408 | 413 | 415 = 400,
+    /** Stable, for programs. */
+    readonly code = "PROJECT_CONFIGS_INVALID",
+  ) {
+    super(message);
+  }
+}
+
+/** What a question is read with. */
+export interface QuestionRules {
+  /** Who may ask. */
+  readonly relays: RelayKeys;
+  /** Until all of it is here, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly nowMs: number;
+}
+
+/**
+ * Reads the question of a Relay: that it may ask, in which version, and what.
+ *
+ * @throws ProjectConfigsError. Nothing of what is asked about was looked at then.
+ */
+export async function readProjectConfigsQuestion(
+  req: IncomingMessage,
+  { relays, timeoutMs, nowMs }: QuestionRules,
+): Promise<ProjectConfigsRequest> {
+  if ((req.headers["content-encoding"] ?? "identity") !== "identity")
+    throw new ProjectConfigsError("content-encoding: a signed question is not compressed", 415, "ENCODING_UNSUPPORTED");
+  const body = await readBody(req, { maxBytes: BODY_MAX_BYTES, timeoutMs }).catch((error: unknown) => {
+    if (error instanceof BodyError && error.why === "too_large")
+      throw new ProjectConfigsError(`a question has at most ${BODY_MAX_BYTES} bytes`, 413, "BODY_TOO_LARGE");
+    throw new ProjectConfigsError("the question did not arrive in time", 408, "BODY_TOO_SLOW");
+  });
+  const said = { id: textOf(req, RELAY_ID_HEADER), signature: textOf(req, RELAY_SIGNATURE_HEADER) };
+  const fault = findRelayFault(said, body, { keys: relays, nowMs });
+  if (fault !== undefined)
+    throw new ProjectConfigsError(`only Relays that are trusted may ask: ${fault}`, 401, "RELAY_NOT_TRUSTED");
+  assertProjectConfigsVersion(req.url ?? "");
+  return parseProjectConfigsRequest(body);
 }
 
 /** Refuses any version but {@link PROJECT_CONFIGS_VERSION}. @throws ProjectConfigsError */
-export function assertProjectConfigsVersion(url: string): void {
+function assertProjectConfigsVersion(url: string): void {
   const version = new URLSearchParams(url.split("?").slice(1).join("?")).get("version") ?? "";
   if (version === String(PROJECT_CONFIGS_VERSION)) return;
   throw new ProjectConfigsError(
@@ -43,7 +91,7 @@ export function assertProjectConfigsVersion(url: string): void {
 }
 
 /** Reads a question. @throws ProjectConfigsError for what is no JSON or breaks a rule. */
-export function parseProjectConfigsRequest(body: Buffer): ProjectConfigsRequest {
+function parseProjectConfigsRequest(body: Buffer): ProjectConfigsRequest {
   const raw = parseObject(body);
   const keys = raw["publicKeys"];
   if (!Array.isArray(keys) || !keys.every((key): key is string => typeof key === "string"))
@@ -93,4 +141,9 @@ function parseObject(body: Buffer): Record<string, unknown> {
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   throw new ProjectConfigsError("body: must be a JSON object");
+}
+
+function textOf({ headers }: IncomingMessage, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === "string" ? value : undefined;
 }

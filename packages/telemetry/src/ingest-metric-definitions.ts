@@ -27,4 +27,14 @@ export const INGEST_METRIC_DEFINITIONS = {
     help: "Bytes of bodies that the cell keeps, as far as this process knows.",
     labels: [],
   },
+  cellway_edge_project_config_keys_total: {
+    type: "counter",
+    help: "Keys that Relays asked an ingest router for, by what it said of them: `configs`, `unchanged`, `pending`, or `absent`.",
+    labels: ["state"],
+  },
+  cellway_edge_project_config_questions_total: {
+    type: "counter",
+    help: "Questions for project configurations that an ingest router put to a cell: `answered`, or why not: `busy`, `circuit_open`, `timeout`, `unreachable`, `status`, `garbage`. But for `answered` their keys are pending.",
+    labels: ["cell", "outcome"],
+  },
 } as const satisfies Record<string, MetricDefinition>;

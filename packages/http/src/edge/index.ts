@@ -1,3 +1,4 @@
+export { startAdminServer } from "./admin-server.js";
 export {
   type CellListener,
   createOrganizationNotFound,
@@ -10,6 +11,7 @@ export {
 } from "./decide.js";
 export { EXPLAIN_HEADER } from "./explain.js";
 export { createEdgeHandlers } from "./handlers.js";
+export { createHostTable, type HostRules, type HostTable, normalizeHost } from "./hosts.js";
 export { matchPath, pathOf } from "./match-path.js";
 export { createEdgeProblem } from "./problems.js";
 export { createSending, type EdgeContext } from "./send.js";

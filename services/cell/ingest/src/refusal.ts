@@ -15,9 +15,7 @@ export type IngestProblemCode =
   | "BODY_TOO_SLOW"
   | "ENCODING_UNSUPPORTED"
   | "ENVELOPE_INVALID"
-  | "EVENT_INVALID"
-  | "RELAY_NOT_TRUSTED"
-  | "PROJECT_CONFIGS_INVALID";
+  | "EVENT_INVALID";
 
 const TABLE: Readonly<Record<IngestProblemCode, readonly [status: number, title: string]>> = {
   PROJECT_KEY_MISSING: [401, "Project key missing"],
@@ -34,8 +32,6 @@ const TABLE: Readonly<Record<IngestProblemCode, readonly [status: number, title:
   ENCODING_UNSUPPORTED: [415, "Encoding unsupported"],
   ENVELOPE_INVALID: [400, "Envelope invalid"],
   EVENT_INVALID: [400, "Event invalid"],
-  RELAY_NOT_TRUSTED: [401, "Relay not trusted"],
-  PROJECT_CONFIGS_INVALID: [400, "Question invalid"],
 };
 
 /** Seconds after which what may pass is tried again. */

@@ -1,7 +1,7 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { ServiceContext } from "@cellway/host";
-import { type InternalRoute, sendProblem } from "@cellway/http";
-import { CORS_HEADERS, PREFLIGHT_HEADERS, PROJECT_CONFIGS_PATH } from "@cellway/ingest-protocol";
+import { type InternalRoute, type Problem, sendProblem } from "@cellway/http";
+import { CORS_HEADERS, PREFLIGHT_HEADERS, PROJECT_CONFIGS_PATH, ProjectConfigsError } from "@cellway/ingest-protocol";
 import { accept, type Endpoint } from "./accept.js";
 import { answerProjectConfigs } from "./project-configs.js";
 import { Refusal } from "./refusal.js";
@@ -51,10 +51,11 @@ function createEndpoint(endpoint: Endpoint, stateOf: (context: ServiceContext) =
 
 /** Answers with JSON, or with the problem for which it is refused; then what was not read of the body ends the connection. */
 async function respond(
-  { context }: IngestState,
+  state: IngestState,
   { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
   serve: () => Promise<unknown>,
 ): Promise<void> {
+  const { context } = state;
   try {
     const body = Buffer.from(JSON.stringify(await serve()));
     res.writeHead(200, {
@@ -64,11 +65,24 @@ async function respond(
     });
     res.end(body);
   } catch (error) {
-    const refusal = error instanceof Refusal ? error : new Refusal("INGEST_UNAVAILABLE", "It cannot be served now.");
-    if (refusal !== error) context.logger.error({ err: error, path: req.url }, "an ingest request failed");
-    context.metrics.count("cellway_ingest_refused_total", { code: refusal.code });
-    const problem = refusal.toProblem();
+    const problem = toProblem(error, state, req);
+    context.metrics.count("cellway_ingest_refused_total", { code: problem.code });
     if (res.destroyed) return;
-    sendProblem(res, { ...problem, headers: { ...problem.headers, ...(req.complete ? {} : { connection: "close" }) } });
+    // What was not begun to be read is read and dropped, so that a sender of much can still read why. The rest ends here.
+    const isBroken = STOPS_READING.has(problem.status) && !req.complete;
+    sendProblem(res, { ...problem, headers: { ...problem.headers, ...(isBroken && { connection: "close" }) } });
   }
 }
+
+function toProblem(error: unknown, { context }: IngestState, req: IncomingMessage): Problem {
+  if (error instanceof Refusal) return error.toProblem();
+  if (error instanceof ProjectConfigsError) {
+    const { status, code, message } = error;
+    return { status, code, title: STATUS_CODES[status] ?? "Refused", detail: `${message}.` };
+  }
+  context.logger.error({ err: error, path: req.url }, "an ingest request failed");
+  return new Refusal("INGEST_UNAVAILABLE", "It cannot be served now.").toProblem();
+}
+
+/** Too slow, too large, too much at a time. */
+const STOPS_READING = new Set([408, 413, 503]);

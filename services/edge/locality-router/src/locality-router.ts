@@ -1,15 +1,16 @@
 import type { BlockList } from "node:net";
 import {
   createEdgeHandlers,
+  createHostTable,
   DEFAULT_PROXY_LIMITS,
   type EdgeServerLimits,
+  type HostRules,
   type ProxyLimits,
+  startAdminServer,
   startEdgeServer,
   Upstreams,
 } from "@cellway/http";
 import { type StartLocatorOptions, startLocator } from "@cellway/locator";
-import { startAdminServer } from "./admin-server.js";
-import { createHostTable, type HostRules } from "./hosts.js";
 import { type RouterContext, routeRequest } from "./route-request.js";
 import type { StaticRoutes } from "./static-routes.js";
 

@@ -7,13 +7,13 @@ import {
   decideByKey,
   decideByRule,
   type EdgeContext,
+  type HostTable,
   type LocalityRule,
   matchPath,
   type Problem,
   type ProxyOptions,
   pathOf,
 } from "@cellway/http";
-import type { HostTable } from "./hosts.js";
 import { findStaticRoute, type StaticRoutes } from "./static-routes.js";
 
 /** What requests are routed with. */

@@ -1,6 +1,6 @@
-import { createMetricsPage, type HttpServer, startPageServer, toJsonAnswer } from "@cellway/http";
 import type { RunningLocator } from "@cellway/locator";
 import type { Metrics } from "@cellway/telemetry";
+import { createMetricsPage, type HttpServer, startPageServer, toJsonAnswer } from "../pages.js";
 
 /** Serves `/healthz`, `/readyz` (how old the routes are, and how many) and `/metrics`, to those who run the router. */
 export function startAdminServer(options: {

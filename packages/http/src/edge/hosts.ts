@@ -29,6 +29,6 @@ export function createHostTable({ localities, localityUrl, hosts = new Map() }: 
 }
 
 /** A host as it is compared: lower case, without port and without the dot that ends a full name. */
-function normalizeHost(host: string): string {
+export function normalizeHost(host: string): string {
   return host.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
 }

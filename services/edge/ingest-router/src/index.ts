@@ -1,0 +1,1 @@
+export { type IngestRouterOptions, type RunningIngestRouter, startIngestRouter } from "./ingest-router.js";
