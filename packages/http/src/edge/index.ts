@@ -8,7 +8,7 @@ export {
   type LocalityRule,
   type RouteFinder,
 } from "./decide.js";
-export { EXPLAIN_HEADER } from "./explain.js";
+export { type EdgeExplanation, EXPLAIN_HEADER, EXPLAIN_ONLY_HEADER } from "./explain.js";
 export { createEdgeHandlers } from "./handlers.js";
 export { matchPath, pathOf } from "./match-path.js";
 export { createEdgeProblem } from "./problems.js";

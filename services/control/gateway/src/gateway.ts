@@ -60,7 +60,7 @@ export function createGateway(context: ServiceContext, options: GatewayOptions):
     const decision = await claimed.decide(ctx);
     return "status" in decision ? decision : createSending(ctx, req, decision);
   };
-  const inFlight = new InFlight(createEdgeHandlers(route, context));
+  const inFlight = new InFlight(createEdgeHandlers(route, { ...context, operatorToken: options.operatorToken }));
   return {
     takes: (req) => claim(req) !== undefined,
     handlers: inFlight.handlers,
