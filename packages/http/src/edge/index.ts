@@ -5,6 +5,7 @@ export {
   type DecisionContext,
   decideByKey,
   decideByRule,
+  INGEST_LISTENER,
   type LocalityRule,
   type RouteFinder,
 } from "./decide.js";
