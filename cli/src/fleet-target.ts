@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { parseKeys, type SigningKey } from "@cellway/rpc";
-import { createSettingsReader, MONOLITH_SILO_NAME, oldNamesOf, type Topology } from "@cellway/silo";
+import { CONTROL_SILO_NAME, createSettingsReader, MONOLITH_SILO_NAME, oldNamesOf, type Topology } from "@cellway/silo";
 import type { CommandContext } from "./context.js";
 import { UsageError } from "./errors.js";
-import { type FleetMode, readFleetFile } from "./fleet-file.js";
+import { type FleetFile, type FleetMode, readFleetFile } from "./fleet-file.js";
 import { readTextFile } from "./live-setting.js";
 import { parseKeyText, readKeys, readMode, readTopology } from "./serve-config.js";
 import { DEFAULT_DATA_DIR } from "./settings.js";
@@ -16,6 +16,10 @@ export interface FleetTarget {
   readonly masterKeys: readonly SigningKey[];
   /** Where this was read, for people. */
   readonly source: string;
+  /** What takes requests of strangers, by the origins that people use; only where `cellway dev` says it. */
+  readonly edges?: readonly { readonly address: string; readonly urls: readonly string[] }[];
+  /** A file with the secret by which those explain themselves. */
+  readonly operatorTokenFile?: string;
 }
 
 /**
@@ -32,7 +36,7 @@ export function findFleet(dataDir: string | undefined, ctx: CommandContext): Fle
     const fleet = readFleetFile(dir);
     if (fleet !== undefined) {
       const masterKeys = parseKeys(readTextFile(fleet.keysFile, dir), fleet.keysFile);
-      return { mode: fleet.mode, topology: fleet.topology, masterKeys, source: dir };
+      return { mode: fleet.mode, topology: fleet.topology, masterKeys, source: dir, ...findEdges(fleet) };
     }
   } catch (error) {
     if (dataDir !== undefined || !isDescribed) throw error;
@@ -51,6 +55,29 @@ export function findFleet(dataDir: string | undefined, ctx: CommandContext): Fle
     masterKeys: parseKeyText(readKeys(reader)),
     source: "environment",
   };
+}
+
+/** Where what takes requests for this origin is reached; undefined when nothing known does. */
+export function findEdge({ edges = [] }: FleetTarget, origin: string): string | undefined {
+  return edges.find(({ urls }) => urls.includes(origin))?.address;
+}
+
+/** The secret by which routers explain themselves. @throws UsageError when there is none */
+export function readOperatorToken({ operatorTokenFile }: FleetTarget, ctx: CommandContext): string {
+  const token = ctx.env["CELLWAY_EDGE_OPERATOR_TOKEN"];
+  if (token !== undefined && token !== "") return token;
+  if (operatorTokenFile !== undefined) return readTextFile(operatorTokenFile, operatorTokenFile).trim();
+  throw new UsageError("A router explains itself to CELLWAY_EDGE_OPERATOR_TOKEN only: set it to what the router has.");
+}
+
+/** The routers, and control for its gateway. */
+function findEdges({ edges, silos, operatorTokenFile }: FleetFile): Pick<FleetTarget, "edges" | "operatorTokenFile"> {
+  const control = silos
+    .filter(({ name }) => name === CONTROL_SILO_NAME)
+    .map(({ httpAddress }) => {
+      return { address: httpAddress, urls: [httpAddress, httpAddress.replace("127.0.0.1", "localhost")] };
+    });
+  return { edges: [...edges, ...control], ...(operatorTokenFile !== undefined && { operatorTokenFile }) };
 }
 
 /**

@@ -128,12 +128,18 @@ function addCall(program: Command, ctx: CommandContext, finish: Finish): void {
 
 function addExplain(program: Command, ctx: CommandContext, finish: Finish): void {
   withFleet(program.command("explain"))
-    .description("say where control would send a call, why, and with which deadline and retries; does not make it")
+    .description(
+      "say where control would send a call, or a router a request, and why; exit code 1 when they differ; makes neither",
+    )
     .argument(
       "<what>",
-      "a method, such as organization.GetOrganizationBySlug, or what requests are routed by: slug:acme, id:7, project-key:KEY",
+      "a method, such as organization.GetOrganizationBySlug; what requests are routed by: slug:acme, id:7, project-key:KEY; or a URL: of the API, a DSN, or what SDKs send to",
     )
     .option("--data <json>", "the request as JSON, @file, or - for standard input", "{}")
+    .option(
+      "--router <origin>",
+      "for a URL: the router, or control, that is asked too, with CELLWAY_EDGE_OPERATOR_TOKEN (default: those of the fleet's cellway dev)",
+    )
     .option("--json", "print one JSON line")
     .action(async (name, options) =>
       finish(await (await import("./commands/explain.js")).runExplain(name, options, ctx)),
@@ -173,9 +179,10 @@ function addCells(program: Command, ctx: CommandContext, finish: Finish): void {
     .option("--http-address <origin>", "where its public HTTP listener is reached now; empty takes it away")
     .option("--ingest-address <origin>", "where it takes events now; empty makes it the HTTP address")
     .action(async (name, options) => finish(await (await change()).runCellsUpdate(name, options, ctx)));
-  define("drain <name>", "give a cell no new organizations; what lives there is served as before").action(
-    async (name, options) => finish(await (await change()).runCellsDrain(name, "draining", options, ctx)),
-  );
+  define(
+    "drain <name>",
+    "give a cell no new organizations and say how many are left; those are served as before",
+  ).action(async (name, options) => finish(await (await change()).runCellsDrain(name, "draining", options, ctx)));
   define("undrain <name>", "give a cell new organizations again").action(async (name, options) =>
     finish(await (await change()).runCellsDrain(name, "active", options, ctx)),
   );

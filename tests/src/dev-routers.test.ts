@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { readFleetFile } from "./command-line.js";
+import { cellway, readFleetFile } from "./command-line.js";
 import { until } from "./organizations.js";
 import { findPortBase, findPostgres, killHard } from "./processes.js";
 import { ask } from "./router-stage.js";
@@ -74,6 +74,22 @@ test("the router of both localities sends each organization to its cell, and the
   const refused = await ask(router, path, { host: other, headers });
   expect(refused).toMatchObject({ status: 421, code: "WRONG_LOCALITY" });
   expect(JSON.parse(refused.text)).toMatchObject({ url: `http://${host}${path}` });
+});
+
+test("a URL is explained by control and by whatever serves it here, without saying where that is", async () => {
+  const path = "/api/0/organizations/acme/";
+  for (const [origin, askedAt] of [
+    [`http://us.localhost:${portBase + 100}`, `http://127.0.0.1:${portBase + 100}`],
+    [`http://localhost:${portBase}`, `http://127.0.0.1:${portBase}`],
+  ]) {
+    const { code, stdout } = await cellway("explain", origin + path, "--data-dir", dataDir, "--json");
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      control: { cell: "us1", locality: "us" },
+      router: { askedAt, explanation: { rule: "organization slug acme", cell: "us1" } },
+      differences: [],
+    });
+  }
 });
 
 test("a router that dies is started again", async () => {

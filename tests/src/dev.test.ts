@@ -207,6 +207,18 @@ test("cells are added, drained, changed and removed from the command line; a ref
     weight: 50,
     capacity: 9,
   });
+  const drained = await cellway("cells", "drain", "us3", "--data-dir", dataDir);
+  expect(drained.stdout).toBe(
+    "us3 takes no new organizations; organizations left there, those being created included: 0.\n",
+  );
+  expect(JSON.parse((await cells("drain", "de1")).stdout)).toMatchObject({
+    name: "de1",
+    state: "draining",
+    organizations: expect.any(Number),
+  });
+  const last = await cellway("cells", "drain", "de1", "--data-dir", dataDir);
+  expect(last.stdout).toMatch(/included: [1-9]\d*; locality de has no cell left that takes new ones\.\n$/);
+  await cells("undrain", "de1");
   expect((await cells("remove", "us3")).stdout).toContain('{"removed":true}');
   const refused = await cells("remove", "de1");
   expect([refused.code, JSON.parse(refused.stderr)]).toMatchObject([

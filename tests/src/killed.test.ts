@@ -78,7 +78,8 @@ test("twenty hard kills under load, then quiet: directory and cells agree in eve
     }
   }
   // The last one takes everything at once.
-  for (const { pid } of (await readFleetFile(dataDir)).silos) killHard(pid);
+  const { silos, edges } = await readFleetFile(dataDir);
+  for (const { pid } of [...silos, ...edges]) killHard(pid);
   fleet.child.kill("SIGKILL");
   for (const pid of await findPostgres(dataDir)) killHard(pid);
   await fleet.exited;

@@ -45,7 +45,7 @@ export async function startRouter(
   const metrics = options.metrics ?? createMetrics({ silo: "edge:us-router" });
   const router = await startLocalityRouter({
     name: "us-router",
-    rpc: createEdge(fleet),
+    rpc: options.rpc ?? createEdge(fleet),
     logger: createLogger({ silo: "edge:us-router", level: "silent" }),
     localities: ["us"],
     localityUrl: "https://{locality}.example.test",

@@ -90,7 +90,14 @@ export function runCellsDrain(
   const state = isDraining ? CellState.DRAINING : CellState.ACTIVE;
   return changeCell(options, ctx, async (directory) => {
     const { cell } = await directory.updateCell({ name, state, updateMask: { paths: ["state"] } });
-    return [cell, `${name} takes ${isDraining ? "no new" : "new"} organizations`];
+    if (!isDraining) return [cell, `${name} takes new organizations`];
+    const { cells } = await directory.listCells({ withOrganizationCounts: true });
+    const organizations = cells.find((one) => one.name === name)?.organizationCount ?? 0;
+    // A control of before does not say whether a cell takes new ones.
+    const isOpen = cells.some((one) => one.locality === cell?.locality && one.takesNewOrganizations !== false);
+    const left = `organizations left there, those being created included: ${organizations}`;
+    const warning = isOpen ? "" : `; locality ${cell?.locality} has no cell left that takes new ones`;
+    return [cell, `${name} takes no new organizations; ${left}${warning}`, { organizations }];
   });
 }
 
@@ -102,15 +109,15 @@ export function runCellsRemove(name: string, options: CellOptions, ctx: CommandC
   });
 }
 
-/** Prints a sentence, or the cell as it is now; `{"removed": true}` when it is no more. */
+/** Prints a sentence, or the cell as it is now, with more where there is more to say; `{"removed": true}` when it is no more. */
 function changeCell(
   options: CellOptions,
   ctx: CommandContext,
-  change: (directory: Client<typeof DirectoryService>) => Promise<[Cell | undefined, string]>,
+  change: (directory: Client<typeof DirectoryService>) => Promise<[Cell | undefined, string, more?: object]>,
 ): Promise<number> {
   return withOperator(findFleet(options.dataDir, ctx), options, ctx, async ({ runtime }) => {
-    const [cell, sentence] = await change(runtime.client(DirectoryService));
-    const json = JSON.stringify(cell === undefined ? { removed: true } : describeCell(cell));
+    const [cell, sentence, more] = await change(runtime.client(DirectoryService));
+    const json = JSON.stringify(cell === undefined ? { removed: true } : { ...describeCell(cell), ...more });
     ctx.terminal.out(options.json === true ? json : `${sentence}.`);
     return EXIT_OK;
   });

@@ -6,24 +6,30 @@ import type { CommandContext } from "../context.js";
 import { CONTRACTS, findMethod, REGISTRY } from "../contracts.js";
 import { formatDuration } from "../duration.js";
 import { EXIT_OK } from "../errors.js";
+import { readExplainedUrl } from "../explained-url.js";
 import { findFleet } from "../fleet-target.js";
 import { withOperator } from "../operator.js";
 import { parseRequest, readDataOption } from "../request-json.js";
 import { readRouteKey } from "../route-key.js";
 import { formatTable } from "../table.js";
+import { runExplainUrl } from "./explain-url.js";
 
 /** Options of `cellway explain`. */
 export interface ExplainCommandOptions {
   readonly data: string;
   readonly dataDir?: string;
   readonly json?: boolean;
+  /** The origin of a router, or of control's HTTP listener, that is asked too. */
+  readonly router?: string;
 }
 
 /**
- * Says where control would send a call, why and under which rules, or where a request with a key (`slug:acme`) belongs.
+ * Says where control would send a call, why and under which rules, or where a request with a key (`slug:acme`) or for a URL belongs.
  * Reads the directory; does not make the call.
  */
 export async function runExplain(name: string, options: ExplainCommandOptions, ctx: CommandContext): Promise<number> {
+  const url = readExplainedUrl(name);
+  if (url !== undefined) return runExplainUrl(url, options, ctx);
   const key = readRouteKey(name);
   if (key !== undefined) return runExplainKey(key, options, ctx);
   const method = findMethod(name, CONTRACTS);

@@ -14,6 +14,8 @@ import { VERSION } from "../version.js";
 
 /** For how long requests in flight may finish after a request to stop: uploads and downloads take their time. */
 const GRACE_MS = 20_000;
+/** The same when the supervisor has gone: what it ran is about to be started again at the same ports. */
+const ORPHAN_GRACE_MS = 1_000;
 /** After this the process ends whatever it waits for. */
 const STOP_MAX_MS = 25_000;
 
@@ -43,7 +45,7 @@ export async function runServeEdge(kind: EdgeKind, ctx: CommandContext): Promise
   const why = await stopping;
   logger.info({ why }, "the router stops");
   follower.stop();
-  await router.stop({ graceMs: GRACE_MS });
+  await router.stop({ graceMs: why === "orphaned" ? ORPHAN_GRACE_MS : GRACE_MS });
   await network.close();
   return EXIT_OK;
 }

@@ -27,6 +27,7 @@ test("a cell is told who it is, where it listens and where its keys are; control
     CELLWAY_RPC_TOKENS_ALLOWED: "true",
     CELLWAY_RPC_REFLECTION: "open",
     CELLWAY_HTTP_TRUSTED_PROXIES: "127.0.0.1,::1",
+    CELLWAY_SESSION_COOKIE_DOMAIN: "localhost",
     CELLWAY_EDGE_OPERATOR_TOKEN: "the-operator-token",
   });
   const control = environmentOf("control", { CELLWAY_CELL: "us9" });

@@ -23,8 +23,8 @@ const DECIDED = [
 ];
 
 /**
- * The environment of one silo's process. For development: the schema is open, tokens are accepted, routers here are believed, and
- * every call is logged, unless the caller's environment says otherwise.
+ * The environment of one silo's process. For development: the schema is open, tokens are accepted, routers here are believed, the
+ * session cookie is for all hosts below localhost, and every call is logged, unless the caller's environment says otherwise.
  */
 export function createChildEnvironment(
   env: Environment,
@@ -35,6 +35,8 @@ export function createChildEnvironment(
     CELLWAY_LOG_LEVEL: "debug",
     CELLWAY_RPC_TOKENS_ALLOWED: "true",
     CELLWAY_RPC_REFLECTION: "open",
+    // Whoever logs in at localhost, which is control, is known at us.localhost too.
+    CELLWAY_SESSION_COOKIE_DOMAIN: "localhost",
     ...(silo.kind === "cell" ? { CELLWAY_HTTP_TRUSTED_PROXIES: "127.0.0.1,::1" } : {}),
     ...inherit(env),
     ...(silo.kind === "cell" ? { CELLWAY_CELL: silo.name } : {}),

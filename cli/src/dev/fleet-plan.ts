@@ -66,15 +66,17 @@ export const PORT_OFFSET_MAX = 103;
 export function planFleet(mode: FleetMode, portBase: number): FleetPlan {
   const at = (offset: number) => `http://${HOST}:${portBase + offset}`;
   const cells = CELLS.map((cell, index) => ({ ...cell, http: at(10 * (index + 1)), rpc: at(10 * (index + 1) + 1) }));
+  const localityUrl = `http://{locality}.localhost:${portBase + 100}`;
   const topology = parseTopology(
     {
       control: { rpc_address: at(1) },
+      // A monolith has no routers: what it answers leads to itself.
+      ...(mode === "siloed" && { locality_url: localityUrl }),
       cells: cells.map(({ name, number, rpc, http }) => ({ name, number, rpc_address: rpc, http_address: http })),
       localities: LOCALITIES,
     },
     "the fleet of cellway dev",
   );
-  const localityUrl = `http://{locality}.localhost:${portBase + 100}`;
   if (mode === "monolith") {
     // In a monolith nobody asks for a cell's address: the cells are where control is.
     return {

@@ -18,10 +18,15 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** A problem as JSON has it. */
+export function toProblemBody({ status, code, title, detail, extensions }: Problem): Readonly<Record<string, unknown>> {
+  return { type: "about:blank", title, status, code, detail, ...extensions };
+}
+
 /** Answers with a problem, and nothing else: the response must not have been begun. */
 export function sendProblem(res: ServerResponse, problem: Problem): void {
-  const { status, code, title, detail, extensions, headers } = problem;
-  const body = Buffer.from(`${JSON.stringify({ type: "about:blank", title, status, code, detail, ...extensions })}\n`);
+  const { status, headers } = problem;
+  const body = Buffer.from(`${JSON.stringify(toProblemBody(problem))}\n`);
   res.writeHead(status, {
     ...headers,
     "content-type": PROBLEM_TYPE,

@@ -56,7 +56,7 @@ export const HTTP_METRIC_DEFINITIONS = {
   },
   cellway_gateway_requests_total: {
     type: "counter",
-    help: "Requests that control's gateway sent on, or refused, by what says whose they are: `organization` in the path, `pinned` route.",
+    help: "Requests that control's gateway sent on, or refused, by what says whose they are: `organization` in the path, `project_key`, `dsn_host` (the organization in the host of a DSN whose key is not known), `pinned` route.",
     labels: ["rule"],
   },
   cellway_gateway_pinned_requests_total: {

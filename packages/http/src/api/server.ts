@@ -189,6 +189,7 @@ function addInternalRoute<C>(
   app.route({
     method,
     url: toPattern(path),
+    config: { isForeign: !isOwn({ route, context }, options) },
     handler: async (request, reply) => {
       const own = contextOrThrow({ route, context }, options);
       reply.hijack();

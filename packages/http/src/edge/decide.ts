@@ -32,6 +32,8 @@ export interface CellListener {
   readonly addressOf: (cell: RoutedCell) => string;
   /** What is missing then, and the remedy. */
   readonly remedyOf: (cell: RoutedCell) => string;
+  /** What metrics and problems call it, for an edge that sends to several listeners. Default: the name of the cell. */
+  readonly nameOf?: (cell: RoutedCell) => string;
 }
 
 /** The public HTTP API of a cell. */
@@ -39,6 +41,13 @@ const HTTP_LISTENER: CellListener = {
   addressOf: (cell) => cell.httpAddress,
   remedyOf: ({ name }) =>
     `Nobody has said where ${name} serves HTTP: cellway cells update ${name} --http-address ORIGIN.`,
+};
+
+/** Where a cell takes events. */
+export const INGEST_LISTENER: CellListener = {
+  addressOf: ({ ingestAddress, httpAddress }) => (ingestAddress === "" ? httpAddress : ingestAddress),
+  remedyOf: ({ name }) =>
+    `Nobody has said where ${name} takes events: cellway cells update ${name} --http-address ORIGIN.`,
 };
 
 /** What decisions are made with. */

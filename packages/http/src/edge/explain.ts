@@ -5,6 +5,9 @@ import type { Decision } from "./decide.js";
 /** The header in which an operator sends the token, and in which an edge explains itself. */
 export const EXPLAIN_HEADER = "x-cellway-explain";
 
+/** With the token, and any value: the request is explained as the whole answer, and not sent on. */
+export const EXPLAIN_ONLY_HEADER = "x-cellway-explain-only";
+
 /** Why a request goes where it goes: what {@link EXPLAIN_HEADER} says in an answer, as JSON of one line. */
 export interface EdgeExplanation {
   /** `organization slug acme`, `project key 0123…`, `static route /legacy/`. */

@@ -1,18 +1,25 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger, Metrics } from "@cellway/telemetry";
-import { type Problem, sendProblem } from "../problem.js";
+import { type Problem, sendProblem, toProblemBody } from "../problem.js";
 import type { EdgeHandlers } from "../proxy/edge-server.js";
 import { type ProxyOptions, type ProxyResult, proxyRequest } from "../proxy/proxy-request.js";
 import { createUpgradeResponse, proxyUpgrade } from "../proxy/proxy-upgrade.js";
 
+import { EXPLAIN_HEADER, EXPLAIN_ONLY_HEADER, isOperator } from "./explain.js";
+
 /** How a request is sent on, or why it is not. Never rejects. */
 export type Route = (req: IncomingMessage) => Promise<ProxyOptions | Problem>;
 
+/** What an edge does besides sending on. */
+export interface EdgeHandlerOptions {
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** A secret: who sends it may have requests explained without their being sent on. Default: nobody may. */
+  readonly operatorToken?: string | undefined;
+}
+
 /** Sends requests on as `route` says, counts them, and logs those that their cell did not answer. */
-export function createEdgeHandlers(
-  route: Route,
-  { metrics, logger }: { readonly metrics: Metrics; readonly logger: Logger },
-): EdgeHandlers {
+export function createEdgeHandlers(route: Route, { metrics, logger, operatorToken }: EdgeHandlerOptions): EdgeHandlers {
   const serve = async (
     req: IncomingMessage,
     refuse: (problem: Problem) => void,
@@ -38,6 +45,13 @@ export function createEdgeHandlers(
   const report = (error: unknown) => logger.error({ err: error }, "a request failed on a bug");
   return {
     onRequest(req, res) {
+      if (req.headers[EXPLAIN_ONLY_HEADER] !== undefined && isOperator(req, operatorToken)) {
+        explainOnly(route, req, res).catch((error: unknown) => {
+          report(error);
+          res.destroy();
+        });
+        return;
+      }
       serve(
         req,
         (problem) => sendProblem(res, { ...problem, headers: { ...problem.headers, ...(req.complete ? {} : CLOSE) } }),
@@ -58,6 +72,24 @@ export function createEdgeHandlers(
       });
     },
   };
+}
+
+/** Answers `{"explanation": …}`, or `{"refusal": …}` with the problem for which nothing would be sent. */
+async function explainOnly(route: Route, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const routed = await route(req);
+  const answer = "status" in routed ? { refusal: toProblemBody(routed) } : { explanation: readExplanation(routed) };
+  const body = Buffer.from(`${JSON.stringify(answer)}\n`);
+  const headers = {
+    "content-type": "application/json",
+    "content-length": body.byteLength,
+    "cache-control": "no-store",
+  };
+  res.writeHead(200, { ...headers, ...(req.complete ? {} : CLOSE) }).end(body);
+}
+
+function readExplanation({ answerHeaders = [] }: ProxyOptions): unknown {
+  const text = answerHeaders[answerHeaders.indexOf(EXPLAIN_HEADER) + 1];
+  return text === undefined ? null : JSON.parse(text);
 }
 
 const CLOSE = { connection: "close" };

@@ -6,10 +6,11 @@ export {
   type DecisionContext,
   decideByKey,
   decideByRule,
+  INGEST_LISTENER,
   type LocalityRule,
   type RouteFinder,
 } from "./decide.js";
-export { EXPLAIN_HEADER } from "./explain.js";
+export { type EdgeExplanation, EXPLAIN_HEADER, EXPLAIN_ONLY_HEADER } from "./explain.js";
 export { createEdgeHandlers } from "./handlers.js";
 export { createHostTable, type HostRules, type HostTable, normalizeHost } from "./hosts.js";
 export { matchPath, pathOf } from "./match-path.js";

@@ -10,6 +10,8 @@ export type EdgeProblemCode =
   | "PATH_AMBIGUOUS"
   | "PATH_UNKNOWN"
   | "ORGANIZATION_NOT_FOUND"
+  | "PROJECT_KEY_MISSING"
+  | "PROJECT_KEY_MALFORMED"
   | "PROJECT_KEY_NOT_FOUND"
   | "WRONG_LOCALITY"
   | "DIRECTORY_NOT_LOADED"
@@ -23,6 +25,8 @@ const TABLE: Readonly<Record<EdgeProblemCode, readonly [status: number, title: s
   PATH_AMBIGUOUS: [400, "Ambiguous path"],
   PATH_UNKNOWN: [404, "Not found"],
   ORGANIZATION_NOT_FOUND: [404, "Organization not found"],
+  PROJECT_KEY_MISSING: [401, "Project key missing"],
+  PROJECT_KEY_MALFORMED: [401, "Project key malformed"],
   PROJECT_KEY_NOT_FOUND: [404, "Project key not found"],
   WRONG_LOCALITY: [421, "Wrong locality"],
   DIRECTORY_NOT_LOADED: [503, "Routes not loaded"],

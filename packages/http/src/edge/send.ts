@@ -79,9 +79,10 @@ function takeWord(ctx: EdgeContext, known: Decision, header: Misdirection["heade
   return { ...known, cell, found: { ...found, cell, epoch: Number(epoch) } };
 }
 
-function createTarget({ upstreams }: EdgeContext, { cell, address, found }: Decision): ProxyTarget {
+function createTarget({ upstreams, listener }: EdgeContext, { cell, address, found }: Decision): ProxyTarget {
+  const name = listener?.nameOf?.(cell) ?? cell.name;
   const epoch = found === undefined ? [] : [ROUTE_EPOCH_HEADER, String(found.epoch)];
-  return { upstream: upstreams.of(cell.name, address), headers: [CELL_HEADER, cell.name, ...epoch] };
+  return { upstream: upstreams.of(name, address), headers: [CELL_HEADER, cell.name, ...epoch] };
 }
 
 function explain(ctx: EdgeContext, req: IncomingMessage, decision: Decision): string[] {

@@ -3,7 +3,7 @@ import type { Metrics } from "@cellway/telemetry";
 import type { ProxyLimits } from "../proxy/limits.js";
 import { Upstream } from "../proxy/upstream.js";
 
-/** The cells that requests were sent to, each with limits of its own. */
+/** The cells, or listeners of cells, that requests were sent to, each with limits of its own. */
 export class Upstreams {
   private readonly byCell = new Map<string, Upstream>();
 

@@ -7,19 +7,20 @@ import {
   createSending,
   DEFAULT_PROXY_LIMITS,
   type EdgeContext,
+  type EdgeHandlers,
   type HttpGateway,
   isAmbiguousRequest,
   type Problem,
   type ProxyLimits,
   type ProxyOptions,
-  pathOf,
   Upstreams,
 } from "@cellway/http";
+import { PREFLIGHT_HEADERS, parseIngestPath } from "@cellway/ingest-protocol";
 import type { Locator } from "@cellway/locator";
 import { boundQuestions } from "./bounded-finder.js";
+import { claimRequest } from "./claim.js";
 import { InFlight } from "./in-flight.js";
 import { createPinnedFinder, type PinnedRoute } from "./pinned-routes.js";
-import { type Claim, claimRequest } from "./route-request.js";
 
 /** What a gateway is told. */
 export interface GatewayOptions {
@@ -51,16 +52,19 @@ export function createGateway(context: ServiceContext, options: GatewayOptions):
   const findPinned = createPinnedFinder(pinnedRoutes);
   // What nobody asks for must be seen to be nothing, so that it can go.
   for (const { pattern } of pinnedRoutes) metrics.count("cellway_gateway_pinned_requests_total", { pattern }, 0);
-  const claim = (req: IncomingMessage) => claimRequest(pathOf(req.url ?? ""), findPinned);
+  const claim = (req: IncomingMessage) => claimRequest(req, findPinned);
   const route = async (req: IncomingMessage): Promise<ProxyOptions | Problem> => {
     const claimed = claim(req);
     if (isAmbiguousRequest(req)) return createEdgeProblem("HOST_AMBIGUOUS", "A request names one host.");
     if (claimed === undefined) throw new Error("The gateway was given a request that it does not take.");
-    count(context, claimed);
-    const decision = await claimed.decide(ctx);
-    return "status" in decision ? decision : createSending(ctx, req, decision);
+    const { rule, decided, ctx: own } = await claimed.decide(ctx);
+    metrics.count("cellway_gateway_requests_total", { rule });
+    if (claimed.pinned !== undefined)
+      metrics.count("cellway_gateway_pinned_requests_total", { pattern: claimed.pinned.pattern });
+    return "status" in decided ? decided : createSending(own, req, decided);
   };
-  const inFlight = new InFlight(createEdgeHandlers(route, context));
+  const handlers = createEdgeHandlers(route, { ...context, operatorToken: options.operatorToken });
+  const inFlight = new InFlight(answerPreflights(handlers));
   return {
     takes: (req) => claim(req) !== undefined,
     handlers: inFlight.handlers,
@@ -74,7 +78,14 @@ export function createGateway(context: ServiceContext, options: GatewayOptions):
   };
 }
 
-function count({ metrics }: ServiceContext, { rule, pinned }: Claim): void {
-  metrics.count("cellway_gateway_requests_total", { rule });
-  if (pinned !== undefined) metrics.count("cellway_gateway_pinned_requests_total", { pattern: pinned.pattern });
+/** A preflight of what SDKs send carries no key: it is answered here, for all cells alike. */
+function answerPreflights({ onRequest, onUpgrade }: EdgeHandlers): EdgeHandlers {
+  return {
+    onUpgrade,
+    onRequest(req, res) {
+      if (req.method === "OPTIONS" && parseIngestPath(req.url ?? "") !== undefined)
+        res.writeHead(204, PREFLIGHT_HEADERS).end();
+      else onRequest(req, res);
+    },
+  };
 }
