@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import fc from "fast-check";
 import { z } from "zod";
 import { parseTrustedProxies } from "../trusted-proxies.js";
 import { defineRoute, type PublicRoute } from "./route.js";
+import { readSessionCookies } from "./session-cookie.js";
 import {
   echo,
   MEMBER_SESSION,
@@ -92,6 +94,34 @@ test("a session cookie that is tampered with, empty, none or far too long is ref
   expect(await statusOf("CELLWAY_SESSION=x; =x; ;;; cellway_session")).toEqual([401, "TOKEN_MISSING"]);
   const res = await fetch(server.address + ECHO, { headers: { cookie: `cellway_session=${"x".repeat(20_000)}` } });
   expect([res.status, await res.json()]).toMatchObject([431, { code: "REQUEST_MALFORMED" }]);
+});
+
+test("whatever stands in a cookie header, no secret is read that is not the whole value of that name", () => {
+  const piece = fc.oneof(
+    fc.constantFrom(
+      "cellway_session",
+      "=",
+      ";",
+      "; ",
+      MEMBER_SESSION,
+      `cellway_session=${MEMBER_SESSION}`,
+      "a=b",
+      '"',
+      ",",
+    ),
+    fc.string({ unit: "binary-ascii", maxLength: 6 }),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+      const cookie = pieces.join("");
+      const pairs = cookie.split(";").map((pair) => pair.trim());
+      for (const secret of readSessionCookies({ headers: { cookie } })) {
+        expect(pairs.some((pair) => /^cellway_session\s*=\s*/.test(pair) && pair.endsWith(secret))).toBe(true);
+        expect(secret).not.toContain(";");
+      }
+    }),
+    { numRuns: 5_000 },
+  );
 });
 
 test("of several different sessions none is taken, and all are taken away; the same one twice is one", async () => {
