@@ -12,6 +12,7 @@ import { controlQuery, createToken, findAcceptingCells } from "./replicas.js";
 // A deploy under way: us1 runs code from before there were sessions, the others run this tree's.
 let fleet: Fleet;
 let isUs1Old = true;
+let isControlOld = false;
 
 /** The replicas of a cell without sessions: it refuses their category, as an old process does. */
 function withoutSessions(module: ServiceModule): ServiceModule {
@@ -24,10 +25,24 @@ function withoutSessions(module: ServiceModule): ServiceModule {
 }
 const SESSION_CATEGORY = 24;
 
+/** The users' service of a control that knows no sessions. */
+function withoutSessionService(module: ServiceModule): ServiceModule {
+  if (module.name !== "user") return module;
+  return {
+    ...module,
+    routes: [],
+    contracts: (context) => module.contracts(context).filter(({ service }) => service !== SessionService),
+  };
+}
+
 beforeAll(async () => {
   fleet = await startFleet({
     modules: MODULES,
-    modulesOf: (silo) => (silo === "us1" && isUs1Old ? MODULES.map(withoutSessions) : MODULES),
+    limits: { peerWindowMs: 2_000, peerProbeMs: 50 },
+    modulesOf(silo) {
+      if (silo === "control" && isControlOld) return MODULES.map(withoutSessionService);
+      return silo === "us1" && isUs1Old ? MODULES.map(withoutSessions) : MODULES;
+    },
   });
 }, 60_000);
 afterAll(() => fleet?.stop());
@@ -61,4 +76,16 @@ test("a cell from before there were sessions goes on taking users and tokens, an
   isUs1Old = false;
   await fleet.restart("us1");
   await until("the cell that is new now has it", () => knows("us1", session), 60_000);
+}, 120_000);
+
+test("while control runs code from before there were sessions, a cell does not take a session for one that has ended", async () => {
+  isControlOld = true;
+  await fleet.restart("control");
+  const cookie = `cellway_session=cws_${randomBytes(32).toString("base64url")}`;
+  const answer = () => ask(fleet.cell("de1"), "GET", "/api/0/organizations/x/", { headers: { cookie } });
+  expect(await answer()).toMatchObject({ status: 503, body: { code: "SESSIONS_UNAVAILABLE" } });
+  isControlOld = false;
+  await fleet.restart("control");
+  // An old process counts as there for a while after it was last seen.
+  await until("the cell asks the new control", async () => (await answer()).status === 401, 30_000);
 }, 120_000);
