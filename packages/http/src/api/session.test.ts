@@ -169,6 +169,42 @@ test("allowed origins are let through, and the host that a trusted proxy was ask
   expect((await echoWith({ ...asked, origin: "https://us.example.com:443" })).status).toBe(201);
 });
 
+test("a browser lets pages of allowed origins send cookies and read answers, and no others", async () => {
+  const preflight = (origin: string) =>
+    fetch(server.address + ECHO, {
+      method: "OPTIONS",
+      headers: {
+        origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type",
+      },
+    });
+  const allowed = await preflight("https://app.example.com");
+  expect([allowed.status, Object.fromEntries(allowed.headers)]).toMatchObject([
+    204,
+    {
+      "access-control-allow-origin": "https://app.example.com",
+      "access-control-allow-credentials": "true",
+      "access-control-allow-methods": expect.stringContaining("POST"),
+      "access-control-allow-headers": expect.stringContaining("content-type"),
+      vary: "origin",
+    },
+  ]);
+  for (const origin of ["https://evil.example", "https://app.example.com.evil.example", "null", server.address]) {
+    const refused = await preflight(origin);
+    expect([refused.status, refused.headers.get("access-control-allow-origin")]).toEqual([404, null]);
+  }
+  const read = async (origin: string) =>
+    (await fetch(`${server.address}/api/0/openapi.json`, { headers: { origin } })).headers;
+  expect((await read("https://app.example.com")).get("access-control-allow-origin")).toBe("https://app.example.com");
+  const other = await read("https://evil.example");
+  expect([other.get("access-control-allow-origin"), other.get("vary")]).toEqual([null, "origin"]);
+  const silent = await startTestServer([echo]);
+  const { headers } = await fetch(silent.address + ECHO, { method: "OPTIONS", headers: { origin: silent.address } });
+  expect([headers.get("access-control-allow-origin"), headers.get("vary")]).toEqual([null, null]);
+  await silent.close();
+});
+
 test("a login sets a cookie that scripts and other sites cannot use, and that is Secure where the client came by https", async () => {
   const attributes = async (headers: Record<string, string>, at = server) =>
     (await post("/login/", headers, JSON.stringify({ login: Math.random().toString() }), at)).cookies;
