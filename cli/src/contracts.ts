@@ -10,6 +10,7 @@ import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organi
 import { CellOutboxService, ControlOutboxService } from "@cellway/gen/cellway/outbox/v1/operator";
 import { CellInboxService, ControlInboxService } from "@cellway/gen/cellway/outbox/v1/outbox";
 import { ReplicaService } from "@cellway/gen/cellway/replica/v1/replica";
+import { SessionService } from "@cellway/gen/cellway/user/v1/session";
 import { UserService } from "@cellway/gen/cellway/user/v1/user";
 import { servicePolicyOf } from "@cellway/rpc";
 import { currentNameOf } from "@cellway/silo";
@@ -19,6 +20,7 @@ import { UsageError } from "./errors.js";
 export const CONTRACTS: readonly DescService[] = [
   OrganizationService,
   UserService,
+  SessionService,
   IntegrationService,
   DirectoryService,
 ];

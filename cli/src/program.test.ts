@@ -102,7 +102,7 @@ test.each([
   [["call", "user.GetUser", "--as-user", "ada"], "error: --as-user ada: must be a user's id"],
   [
     ["explain", "nothing.Get"],
-    'error: nothing.Get: there is no service "nothing"; write SERVICE.METHOD with one of organization, user, integration, directory.',
+    'error: nothing.Get: there is no service "nothing"; write SERVICE.METHOD with one of organization, user, session, integration, directory.',
   ],
 ])("cellway %j exits with 2 and says why on standard error", async (args, message) => {
   const ctx = createTestContext();

@@ -2,6 +2,7 @@ import { AuditLogService } from "@cellway/gen/cellway/audit/v1/audit_log";
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
 import { RouteFeedService } from "@cellway/gen/cellway/directory/v1/route_feed";
 import { IntegrationService } from "@cellway/gen/cellway/integration/v1/integration";
+import { SessionService } from "@cellway/gen/cellway/user/v1/session";
 import { UserService } from "@cellway/gen/cellway/user/v1/user";
 import { createCellKeyRing, createRpcRuntime, deriveCellKey, deriveEdgeKey, methodPolicyOf } from "@cellway/rpc";
 import { createEdgeIdentity } from "@cellway/silo";
@@ -19,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => fleet?.stop());
 
-const SERVICES = [DirectoryService, RouteFeedService, UserService, IntegrationService, AuditLogService];
+const SERVICES = [DirectoryService, RouteFeedService, UserService, SessionService, IntegrationService, AuditLogService];
 
 test("an edge may ask where organizations and cells are, and nothing else: of no user, no token, no change", () => {
   const allowed = SERVICES.flatMap((service) => service.methods)

@@ -127,6 +127,28 @@ async function call(name: string, who: string, idOrSlug = organization.slug): Pr
   });
 }
 
+const USER_ROUTES = ROUTES.filter(({ access, localMode }) => access.kind === "user" && localMode === "CONTROL");
+
+test.each(USER_ROUTES.map(({ name }) => name))(
+  "%s is for tokens with its scope and for sessions, and for nobody else",
+  async (name) => {
+    const route = USER_ROUTES.find((candidate) => candidate.name === name);
+    const scope = route?.access.kind === "user" ? route.access.scope : undefined;
+    const path = route?.path.replaceAll(/\{[a-z_]+\}/g, "999999") ?? "";
+    const statusOf = async (headers: Record<string, string>) =>
+      (await ask(fleet.control, route?.method ?? "", path, { headers })).status;
+    const bearer = (token = "") => ({ authorization: `Bearer ${token}` });
+    const isLetIn = (status: number) => status !== 401 && status !== 403;
+    expect(await statusOf({})).toBe(401);
+    expect(await statusOf(bearer("x"))).toBe(401);
+    expect((await statusOf(bearer(tokens["unscoped"]))) === 403).toBe(scope !== undefined);
+    expect(isLetIn(await statusOf(bearer(tokens["stranger"])))).toBe(true);
+    const cookie = cookies["session of a stranger"] ?? "";
+    expect(isLetIn(await statusOf({ cookie, origin: fleet.control.httpAddress }))).toBe(true);
+    expect((await statusOf({ cookie })) === 403).toBe(route?.method !== "GET");
+  },
+);
+
 test("every route of members has a row in the table of rights, and every row is a route", () => {
   const names = ROUTES.filter(({ access }) => access.kind === "member").map(({ name }) => name);
   expect(Object.keys(SAMPLES).toSorted()).toEqual(names.toSorted());

@@ -8,7 +8,7 @@ import { MODULES } from "./modules.js";
 import { until } from "./organizations.js";
 
 const NEW =
-  /^(0002\.expand\.replicate-users|0002\.expand\.replicate-integrations|0011\.expand\.tell-cells-of-members)\.sql$/;
+  /^(0002\.expand\.replicate-users|0005\.expand\.sessions|0002\.expand\.replicate-integrations|0011\.expand\.tell-cells-of-members)\.sql$/;
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

@@ -103,11 +103,14 @@ test("sign up, create an organization, use it in its cell, also while control is
   expect(away.status).toBe(201);
   await fleet.restart("control");
 
+  const before = browser.copy();
   const login = await browser.send(fleet.control, "POST", "/api/0/auth/login/", {
     login: username,
     password: PASSWORD,
   });
   expect(login).toMatchObject({ status: 200, body: { username } });
+  // The cookie that the new one replaces is nobody's any more.
+  expect((await before.send(fleet.control, "GET", "/api/0/users/me/")).status).toBe(401);
   const replay = browser.copy();
   expect((await replay.send(cell, "GET", path)).status).toBe(200);
   await until("the cell knows the new session", () => knows("de1", replay.secret));

@@ -46,7 +46,7 @@ test.each<[Partial<typeof GOOD>, string]>([
   [{ ttl: "61m" }, "--ttl 61m: must be a duration such as 250ms, 30s or 10m, of 1ms to 1h."],
   [
     { method: "organisation.*" },
-    "--method organisation.*: must be SERVICE.METHOD, * or one of organization.*, user.*, integration.*, directory.*, reflection.*.",
+    "--method organisation.*: must be SERVICE.METHOD, * or one of organization.*, user.*, session.*, integration.*, directory.*, reflection.*.",
   ],
   [
     { method: "organization.Explode" },

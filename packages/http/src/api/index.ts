@@ -21,6 +21,7 @@ export {
   type RouteLimit,
   type RouteOrganization,
   type RouteSpec,
+  type SessionClient,
 } from "./route.js";
 export { idParameter, slugSchema, userIdOf } from "./schemas.js";
 export { type HttpServerOptions, type Mounted, startHttpServer } from "./server.js";

@@ -16,7 +16,7 @@ import { hasScope, isAtLeast, type Principal, type PublicRoute, type RouteOrgani
 import { readSessionClient, setSession } from "./session-client.js";
 import type { SessionCookieOptions } from "./session-cookie.js";
 import { assertOwnOrigin } from "./session-origin.js";
-import { type RequestClient, type RequestTrust, readClient } from "./trust.js";
+import { type RequestClient, type RequestTrust, readClient, toLimitKey } from "./trust.js";
 
 /** How long a request may take, in milliseconds: the deadline of every call that it makes. */
 const REQUEST_DEADLINE_MS = 20_000;
@@ -101,7 +101,7 @@ async function admit<C>(
   { request, reply, client }: { request: FastifyRequest; reply: FastifyReply; client: RequestClient },
 ): Promise<Principal | undefined> {
   const asStranger = (): void => {
-    reply.headers(limiter.take("address", client.address, limits.perStranger));
+    reply.headers(limiter.take("address", toLimitKey(client.address), limits.perStranger));
   };
   if (route.handlesSessions === true) assertOwnOrigin(request.raw, client, trust, { isRequired: false });
   if (route.access.kind === "anyone") {
@@ -163,7 +163,9 @@ function takeOwnLimits<C>(
   { client, ...call }: { client: RequestClient; body: unknown; principal: Principal | undefined },
 ): void {
   for (const { of, perMinute, keyOf } of rateLimits) {
-    reply.headers(limiter.take(`${name} ${of}`, keyOf === undefined ? client.address : keyOf(call), perMinute));
+    reply.headers(
+      limiter.take(`${name} ${of}`, keyOf === undefined ? toLimitKey(client.address) : keyOf(call), perMinute),
+    );
   }
 }
 

@@ -8,6 +8,7 @@ import { type FastifyError, type FastifyInstance, type FastifyReply, type Fastif
 import { CELL_HEADER } from "../cell-headers.js";
 import type { HttpServer, OperatorPage } from "../pages.js";
 import { PROBLEM_TYPE } from "../problem.js";
+import { allowOrigins } from "./cors.js";
 import { DEFAULT_ROUTE_LIMITS, type Gate, type RouteLimits } from "./gate.js";
 import { attachGateway, type HttpGateway } from "./gateway.js";
 import type { AnswerMemory } from "./idempotency.js";
@@ -105,6 +106,7 @@ function createApp<C>(options: HttpServerOptions<C>): FastifyInstance {
     reply.headers({ "x-request-id": request.id, "x-content-type-options": "nosniff", "cache-control": "no-store" });
     if (options.silo.mode === "CELL") reply.header(CELL_HEADER, options.silo.name);
   });
+  allowOrigins(app, options.trust ?? {});
   app.addHook("onResponse", async (request, reply) => {
     // A request that fastify refuses has no route.
     const { name: route, isForeign } = request.routeOptions?.config ?? {};

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import fc from "fast-check";
 import { z } from "zod";
 import { parseTrustedProxies } from "../trusted-proxies.js";
 import { defineRoute, type PublicRoute } from "./route.js";
+import { readSessionCookies } from "./session-cookie.js";
 import {
   echo,
   MEMBER_SESSION,
@@ -94,6 +96,34 @@ test("a session cookie that is tampered with, empty, none or far too long is ref
   expect([res.status, await res.json()]).toMatchObject([431, { code: "REQUEST_MALFORMED" }]);
 });
 
+test("whatever stands in a cookie header, no secret is read that is not the whole value of that name", () => {
+  const piece = fc.oneof(
+    fc.constantFrom(
+      "cellway_session",
+      "=",
+      ";",
+      "; ",
+      MEMBER_SESSION,
+      `cellway_session=${MEMBER_SESSION}`,
+      "a=b",
+      '"',
+      ",",
+    ),
+    fc.string({ unit: "binary-ascii", maxLength: 6 }),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+      const cookie = pieces.join("");
+      const pairs = cookie.split(";").map((pair) => pair.trim());
+      for (const secret of readSessionCookies({ headers: { cookie } })) {
+        expect(pairs.some((pair) => /^cellway_session\s*=\s*/.test(pair) && pair.endsWith(secret))).toBe(true);
+        expect(secret).not.toContain(";");
+      }
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
 test("of several different sessions none is taken, and all are taken away; the same one twice is one", async () => {
   const origin = server.address;
   const several = await echoWith({ origin, cookie: `${COOKIE}; cellway_session=cws_other` });
@@ -137,6 +167,42 @@ test("allowed origins are let through, and the host that a trusted proxy was ask
   const asked = { "x-forwarded-host": "us.example.com", "x-forwarded-proto": "https" };
   expect((await echoWith({ ...asked, origin: "https://us.example.com" })).status).toBe(201);
   expect((await echoWith({ ...asked, origin: "https://us.example.com:443" })).status).toBe(201);
+});
+
+test("a browser lets pages of allowed origins send cookies and read answers, and no others", async () => {
+  const preflight = (origin: string) =>
+    fetch(server.address + ECHO, {
+      method: "OPTIONS",
+      headers: {
+        origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type",
+      },
+    });
+  const allowed = await preflight("https://app.example.com");
+  expect([allowed.status, Object.fromEntries(allowed.headers)]).toMatchObject([
+    204,
+    {
+      "access-control-allow-origin": "https://app.example.com",
+      "access-control-allow-credentials": "true",
+      "access-control-allow-methods": expect.stringContaining("POST"),
+      "access-control-allow-headers": expect.stringContaining("content-type"),
+      vary: "origin",
+    },
+  ]);
+  for (const origin of ["https://evil.example", "https://app.example.com.evil.example", "null", server.address]) {
+    const refused = await preflight(origin);
+    expect([refused.status, refused.headers.get("access-control-allow-origin")]).toEqual([404, null]);
+  }
+  const read = async (origin: string) =>
+    (await fetch(`${server.address}/api/0/openapi.json`, { headers: { origin } })).headers;
+  expect((await read("https://app.example.com")).get("access-control-allow-origin")).toBe("https://app.example.com");
+  const other = await read("https://evil.example");
+  expect([other.get("access-control-allow-origin"), other.get("vary")]).toEqual([null, "origin"]);
+  const silent = await startTestServer([echo]);
+  const { headers } = await fetch(silent.address + ECHO, { method: "OPTIONS", headers: { origin: silent.address } });
+  expect([headers.get("access-control-allow-origin"), headers.get("vary")]).toEqual([null, null]);
+  await silent.close();
 });
 
 test("a login sets a cookie that scripts and other sites cannot use, and that is Secure where the client came by https", async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { parseTrustedProxies } from "../trusted-proxies.js";
 import { echo, MEMBER_TOKEN, startTestServer } from "./test-support.js";
-import { readClient } from "./trust.js";
+import { readClient, toLimitKey } from "./trust.js";
 
 /** The client of a request that came from `peer` and says `headers`. */
 function clientOf(peer: string, headers: Record<string, string>, trusted: readonly string[] = ["10.0.0.0/8", "::1"]) {
@@ -41,6 +41,21 @@ test("addresses are read with and without a port, IPv6 and IPv4 inside IPv6 too"
   expect(addressOf("::1", "[2001:db8::1]:4711, [::1]:80")).toBe("2001:db8::1");
   expect(addressOf("::ffff:10.0.0.1", "::ffff:192.0.2.1")).toBe("192.0.2.1");
   expect(addressOf("::ffff:a00:1", "192.0.2.1, ::ffff:0a00:0002")).toBe("192.0.2.1");
+});
+
+test.each([
+  ["192.0.2.1", "192.0.2.1"],
+  ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+  ["2001:DB8:0001:2::", "2001:db8:1:2::/64"],
+  ["2001:db8::1", "2001:db8:0:0::/64"],
+  ["2001:db8::3:4:5:6:7", "2001:db8:0:3::/64"],
+  ["::1", "0:0:0:0::/64"],
+  ["1::3:4:5:6:192.0.2.1", "1:0:3:4::/64"],
+  ["64:ff9b::192.0.2.1", "64:ff9b:0:0::/64"],
+  ["fe80::1%eth0", "fe80:0:0:0::/64"],
+  ["", ""],
+])("requests of %s are counted as those of %s", (address, key) => {
+  expect(toLimitKey(address)).toBe(key);
 });
 
 test("behind a trusted proxy each client has its own limit, and is noted by its own address", async () => {

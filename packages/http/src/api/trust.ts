@@ -21,6 +21,22 @@ export interface RequestClient {
 }
 
 /**
+ * What stands for an address where requests are counted: of IPv6 the network of 64 bits, for everybody has as many addresses in
+ * one as they like.
+ */
+export function toLimitKey(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const [head = "", tail] = address.toLowerCase().split("%", 1)[0]?.split("::", 2) ?? [];
+  const before = head.split(":").filter((group) => group !== "");
+  const after = tail?.split(":").filter((group) => group !== "") ?? [];
+  // An IPv4 address at the end stands for two groups.
+  const count = before.length + after.length + (address.includes(".") ? 1 : 0);
+  const groups = [...before, ...Array<string>(Math.max(0, 8 - count)).fill("0"), ...after];
+  const network = groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
+  return `${network.join(":")}::/64`;
+}
+
+/**
  * Who sent a request. The list of X-Forwarded-For is read from its right end, where the nearest proxy wrote, as long as those
  * who wrote are believed: what a stranger says of itself further to the left counts for nothing. An entry that is no
  * address ends the walk too, and the proxy that wrote it stands for the client.

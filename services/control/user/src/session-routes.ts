@@ -9,6 +9,7 @@ import {
   ProblemError,
   type PublicRoute,
   type RouteLimit,
+  type SessionClient,
   userIdOf,
 } from "@cellway/http";
 import { z } from "zod";
@@ -74,13 +75,15 @@ const signUp: PublicRoute<ServiceContext> = defineRoute({
       client: { ipAddress: sessionClient?.ipAddress ?? "", userAgent: sessionClient?.userAgent ?? "" },
     });
     if (made.user === undefined || made.session === undefined) throw createNotFoundProblem();
+    await endSessions(context, sessionClient);
     return { body: showUser(made.user), session: toGivenSession(made.session) };
   },
 });
 
 const logIn: PublicRoute<ServiceContext> = defineRoute({
   name: "logIn",
-  summary: "Logs a user in by username or email address, and password: sets the session cookie.",
+  summary:
+    "Logs a user in by username or email address, and password: sets the session cookie, and ends the session of the one before.",
   method: "POST",
   path: "/api/0/auth/login/",
   localMode: "CONTROL",
@@ -100,6 +103,7 @@ const logIn: PublicRoute<ServiceContext> = defineRoute({
     }
     const { user } = await context.rpc.client(UserService).getUser({ userId: session.session?.userId ?? "" });
     if (user === undefined) throw createNotFoundProblem();
+    await endSessions(context, sessionClient);
     return { body: showUser(user), session: toGivenSession(session) };
   },
 });
@@ -115,17 +119,10 @@ const logOut: PublicRoute<ServiceContext> = defineRoute({
   params: none,
   response: none,
   async handle({ context, sessionClient }) {
-    const client = context.rpc.client(SessionService);
-    for (const token of (sessionClient?.secrets ?? []).slice(0, COOKIES_MAX)) {
-      if (token.length <= TOKEN_MAX_LENGTH) await client.logOut({ token });
-    }
+    await endSessions(context, sessionClient);
     return { body: {}, session: null };
   },
 });
-/** Of the several session cookies that a request may have, so many are logged out. */
-const COOKIES_MAX = 4;
-/** The contract's bound. */
-const TOKEN_MAX_LENGTH = 256;
 
 const listSessions: PublicRoute<ServiceContext> = defineRoute({
   name: "listSessions",
@@ -190,6 +187,18 @@ export const sessionRoutes: readonly PublicRoute<ServiceContext>[] = [
   revokeSession,
   changePassword,
 ];
+
+/** Of the several session cookies that a request may have, so many are logged out. */
+const COOKIES_MAX = 4;
+/** The contract's bound. */
+const TOKEN_MAX_LENGTH = 256;
+
+/** Ends what the request's cookies hold: nobody has them any more. */
+async function endSessions({ rpc }: ServiceContext, sessionClient: SessionClient | undefined): Promise<void> {
+  for (const token of (sessionClient?.secrets ?? []).slice(0, COOKIES_MAX)) {
+    if (token.length <= TOKEN_MAX_LENGTH) await rpc.client(SessionService).logOut({ token });
+  }
+}
 
 function toGivenSession({ token, session }: NewSession): { token: string; expiresAt: Date } {
   const expiresAt = session?.expiresAt;
