@@ -10,6 +10,7 @@ import {
   type QueryRunner,
   type ReplicationMode,
 } from "typeorm";
+import { runCommitStep } from "./commit-step.js";
 import { type DatabaseConnection, parseDatabaseUrl } from "./connection.js";
 import { type EntityClass, findMarkedEntityByName, localModeOfEntity } from "./entities.js";
 import { probeServer, type ServerTimeouts, type TimeoutMode, toConnectError, toStartupTimeouts } from "./probe.js";
@@ -77,6 +78,7 @@ export class SiloDatabase extends DataSource {
     return guardQueryRunner(super.createQueryRunner(mode), {
       assertUsable: () => this.#assertContext(`store of ${this.siloName}`),
       onWrite: () => this.onWrite?.(),
+      beforeCommit: (query) => runCommitStep(this, query),
       ...(this.timeoutMode === "transaction" ? { transactionTimeouts: this.#timeouts } : {}),
     });
   }

@@ -1,4 +1,5 @@
 export { ADVISORY_LOCK_CLASS } from "./advisory-locks.js";
+export { type StepQuery, withCommitStep } from "./commit-step.js";
 export { parseDatabaseUrl, toPgConfig } from "./connection.js";
 export { applicationNameOf, type ListLiveVersions, type ReportedVersion } from "./contract-gate.js";
 export {

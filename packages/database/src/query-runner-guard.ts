@@ -9,6 +9,8 @@ export interface QueryRunnerGuard {
   readonly assertUsable: () => void;
   /** Told after each commit, and after each statement by itself that writes. */
   readonly onWrite: () => void;
+  /** Runs inside each transaction, right before it is committed; an error rolls it back. */
+  readonly beforeCommit: (query: (sql: string, parameters?: unknown[]) => Promise<unknown>) => Promise<void>;
   /** Limits that each transaction sets for itself, for a server whose connections have none. */
   readonly transactionTimeouts?: ServerTimeouts;
 }
@@ -21,6 +23,7 @@ export function guardQueryRunner(runner: QueryRunner, guard: QueryRunnerGuard): 
     // A transaction must be able to end, or its connection would go back to the pool inside it.
     if (!sql.startsWith("ROLLBACK")) guard.assertUsable();
     try {
+      if (sql === "COMMIT") await guard.beforeCommit((text, parameters) => query(text, parameters));
       const result = await query(withTimeouts(sql, guard.transactionTimeouts), ...rest);
       if (sql === "COMMIT" || (!runner.isTransactionActive && WRITES.test(sql))) guard.onWrite();
       return result;

@@ -74,6 +74,7 @@ beforeAll(async () => {
       },
     ],
     gate: NOBODY,
+    memory: { begin: async () => ({ state: "full" }) },
     logger: createLogger({ silo: "us1", stream: { write: (line) => void lines.push(line) } }),
     metrics: createMetrics({ silo: "us1" }),
   });
@@ -129,6 +130,7 @@ test("a port that is taken fails the start", async () => {
     build: { version: "0.2.0", contract: "0123456789abcdef" },
     routes: [],
     gate: NOBODY,
+    memory: { begin: async () => ({ state: "full" }) },
     logger: createLogger({ silo: "us1", level: "silent" }),
     metrics: createMetrics({ silo: "us1" }),
   });

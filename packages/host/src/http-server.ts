@@ -1,4 +1,5 @@
 import {
+  type AnswerMemory,
   createMetricsPage,
   type Gate,
   type HttpServer,
@@ -43,6 +44,7 @@ export function startSiloHttpServer(
     routes: readonly Mounted<PublicRoute<ServiceContext>, ServiceContext>[];
     internalRoutes?: readonly Mounted<InternalRoute<ServiceContext>, ServiceContext>[];
     gate: Gate;
+    memory: AnswerMemory;
     logger: Logger;
     metrics: Metrics;
     now?: () => number;

@@ -6,6 +6,7 @@ import {
   readMigrations,
 } from "@cellway/database";
 import { fleetMigrations, listLiveVersions } from "@cellway/fleet";
+import { idempotencyMigrations } from "@cellway/idempotency";
 import { outboxMigrations } from "@cellway/outbox";
 import { isLocalTo, type Silo } from "@cellway/silo";
 import { tombstoneMigrations } from "@cellway/tombstones";
@@ -17,6 +18,7 @@ export async function migrationSetsOf(modules: readonly ServiceModule[]): Promis
   const fleet = await Promise.all(sides.map(fleetMigrations));
   const outboxes = await Promise.all(sides.map(outboxMigrations));
   const tombstones = await Promise.all(sides.map(tombstoneMigrations));
+  const idempotency = await Promise.all(sides.map(idempotencyMigrations));
   const services = await Promise.all(
     modules.map(async (module) => ({
       service: module.name,
@@ -24,7 +26,7 @@ export async function migrationSetsOf(modules: readonly ServiceModule[]): Promis
       migrations: await readMigrations(module.migrations),
     })),
   );
-  return [...fleet, ...outboxes, ...tombstones, ...services];
+  return [...fleet, ...outboxes, ...tombstones, ...idempotency, ...services];
 }
 
 /**

@@ -26,10 +26,12 @@ import { translateDatabaseError } from "./database-errors.js";
 import { joinFleet } from "./fleet.js";
 import { createSiloGate } from "./gate.js";
 import { type HttpPolicy, startSiloHttpServer } from "./http-server.js";
+import { createIdempotencyModules } from "./idempotency.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
 import { migrationSetsOf } from "./migrate-silo.js";
 import type { ServiceContext, ServiceModule } from "./module.js";
 import { createOutboxes, serveInbox, serveOutboxes, sourcesOf } from "./outboxes.js";
+import { startPublicServer } from "./public-server.js";
 import type { SchemaCheck } from "./readiness.js";
 import { createSiloReadiness } from "./silo-readiness.js";
 import { createStop, DEFAULT_GRACE_MS, stopAll } from "./stop-silo.js";
@@ -107,7 +109,11 @@ async function openSilo(
   const services = modules.filter((module) => isLocalTo(config.silo, module.localMode));
   const tombstones = declareTombstones(modules);
   const databases = await openDatabases(config, services, undo);
-  const local = [...services, ...createTombstoneModules(tombstones, databases.keys())];
+  const local = [
+    ...services,
+    ...createTombstoneModules(tombstones, databases.keys()),
+    ...createIdempotencyModules(databases.keys()),
+  ];
   const schema = await createSchemaChecks(config, services, { databases, tombstones });
   let isReady = false;
   const resolver = createSiloResolver(config, local, databases);
@@ -126,14 +132,7 @@ async function openSilo(
   const { build, registries } = await joinFleet(config, rpc, databases, undo);
   const listener = await config.network.listen(config.rpcListen, rpc.endpoint());
   undo.push(() => listener.close({ graceMs: 0 }));
-  const http = await startSiloHttpServer({
-    ...config,
-    address: config.httpListen,
-    readiness,
-    build,
-    ...mountRoutes(modules, contexts),
-    gate: createSiloGate({ ...config, rpc: rpc.forService("http"), now: config.now ?? Date.now }),
-  });
+  const http = await startPublicServer(config, { modules, contexts, databases, rpc, readiness, build });
   undo.push(() => http.close());
   preparation.whenDone(() => {
     tasks.start();
@@ -281,13 +280,6 @@ function serveContracts(
     const inbox = serveInbox(config, localMode, contexts, resolver);
     rpc.serve(inbox.service, inbox.implementation);
   }
-}
-
-/** Routes of all modules: those of the other side too, so that a request for one is told apart from nonsense. */
-function mountRoutes(modules: readonly ServiceModule[], contexts: ReadonlyMap<ServiceModule, ServiceContext>) {
-  const mount = <R>(routesOf: (module: ServiceModule) => readonly R[]) =>
-    modules.flatMap((module) => routesOf(module).map((route) => ({ route, context: contexts.get(module) })));
-  return { routes: mount((module) => module.routes), internalRoutes: mount((module) => module.internalRoutes ?? []) };
 }
 
 function need<T>(sides: ReadonlyMap<LocalMode, T>, localMode: LocalMode): T {

@@ -18,6 +18,11 @@ export const HTTP_METRIC_DEFINITIONS = {
     help: "Logins with a password, by outcome: `accepted`, `refused`, or `busy` when too many passwords waited to be checked.",
     labels: ["outcome"],
   },
+  cellway_http_idempotent_requests_total: {
+    type: "counter",
+    help: "Requests with an Idempotency-Key whose answer is kept. `outcome` is begun, answered (again), reused (with another content), running, lost (carried out, no answer known) or full (too many keys).",
+    labels: ["outcome"],
+  },
   cellway_edge_requests_total: {
     type: "counter",
     help: "Requests that a router answered, by the cell that they were sent to (`none` when there was none) and the status; 499 when the client went away.",

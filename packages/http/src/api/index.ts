@@ -1,4 +1,5 @@
 export { DEFAULT_ROUTE_LIMITS, type Gate, type OrganizationPlace, type RouteLimits } from "./gate.js";
+export type { AnswerBeginning, AnswerMemory } from "./idempotency.js";
 export { createOpenApiDocument } from "./openapi.js";
 export { pageQuery, toPageRequest } from "./paging.js";
 export { createNotFoundProblem, ProblemError, toProblem } from "./problem-error.js";

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { PROBLEM_TYPE } from "../problem.js";
+import { remembersAnswers } from "./idempotency.js";
 import type { FieldProblem, ProblemBody } from "./problem-error.js";
 import { ORGANIZATION_PARAMETER, type PublicRoute } from "./route.js";
 import { SESSION_COOKIE } from "./session-cookie.js";
@@ -8,6 +9,14 @@ type Json = Readonly<Record<string, unknown>>;
 
 const SECURITY = "apiToken";
 const SESSION_SECURITY = "session";
+
+const KEY_PARAMETER: Json = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
+  description: "The same key again, by the same user within a day, has no second effect and gives the same answer.",
+  schema: { type: "string", minLength: 1, maxLength: 128 },
+};
 
 const problemSchema = z.object({
   type: z.string(),
@@ -52,12 +61,17 @@ export function createOpenApiDocument(routes: readonly PublicRoute<never>[], ver
 
 function toOperation(route: PublicRoute<never>): Json {
   const { name, summary, access, body, response, status = 200, deprecation } = route;
+  const takesKey = route.takesIdempotencyKey === true || remembersAnswers(route);
   return {
     operationId: name,
     summary,
     security: access.kind === "anyone" ? [] : [{ [SECURITY]: [] }, { [SESSION_SECURITY]: [] }],
     ...(deprecation === undefined ? {} : { deprecated: true }),
-    parameters: [...toParameters(route.params, "path"), ...(route.query ? toParameters(route.query, "query") : [])],
+    parameters: [
+      ...toParameters(route.params, "path"),
+      ...(route.query ? toParameters(route.query, "query") : []),
+      ...(takesKey ? [KEY_PARAMETER] : []),
+    ],
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { "application/json": { schema: toJsonSchema(body, "input") } } } }),

@@ -131,7 +131,10 @@ export interface RouteSpec<
   readonly response: R;
   /** Default 200. */
   readonly status?: 200 | 201 | 202;
-  /** The handler sees to it that a repeated Idempotency-Key has no second effect. Default: a key is refused. */
+  /**
+   * The handler itself sees to it that a repeated Idempotency-Key has no second effect. Default: POST by whoever is known is
+   * carried out once and its answer kept for a day; elsewhere a key is refused.
+   */
   readonly takesIdempotencyKey?: boolean;
   /** It hands out sessions or ends them: requests that another site made a browser send are refused. */
   readonly handlesSessions?: boolean;

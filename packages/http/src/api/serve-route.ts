@@ -1,10 +1,12 @@
 import { adoptTraceparent, withCallContext } from "@cellway/rpc";
 import type { Silo } from "@cellway/silo";
+import type { Metrics } from "@cellway/telemetry";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { authenticate, createUnauthenticatedProblem, readCredential } from "./credential.js";
 import { toDeprecationHeaders } from "./deprecation.js";
 import type { Gate, RouteLimits } from "./gate.js";
+import { type AnswerMemory, answerOnce, remembersAnswers, type SentAnswer } from "./idempotency.js";
 import { BODY_DEPTH_MAX, isDeeperThan } from "./json-depth.js";
 import { findAbsence } from "./misdirected.js";
 import { formatNextLink } from "./paging.js";
@@ -27,6 +29,8 @@ export interface RouteParts {
   readonly limits: RouteLimits;
   readonly trust: RequestTrust;
   readonly sessionCookie: SessionCookieOptions;
+  readonly memory: AnswerMemory;
+  readonly metrics: Metrics;
 }
 
 /** Serves one request: who asks, how often, for what organization, with what; then the handler. */
@@ -72,21 +76,22 @@ export async function serveRoute<C>(
     const idempotencyKey = readIdempotencyKey(route, request);
     takeOwnLimits(route, parts, reply, { client, body, principal });
     const sessionClient = route.handlesSessions === true ? readSessionClient(request, client) : undefined;
-    const answer = await route.handle({
-      context,
-      params,
-      query,
-      body,
-      principal,
-      organization,
-      idempotencyKey,
-      sessionClient,
-    });
-    if (answer.session !== undefined) setSession(reply, answer.session, parts.sessionCookie, client.isHttps);
+    const given = { context, params, query, body, principal, organization, idempotencyKey, sessionClient };
+    const carryOut = async (): Promise<SentAnswer> => {
+      const answer = await route.handle(given);
+      if (answer.session !== undefined) setSession(reply, answer.session, parts.sessionCookie, client.isHttps);
+      const { nextCursor } = answer;
+      const sent = { status: route.status ?? 200, body: route.response.parse(answer.body) };
+      return nextCursor === undefined ? sent : { ...sent, nextCursor };
+    };
+    const isOnce = idempotencyKey !== undefined && principal !== undefined && remembersAnswers(route);
+    const answer = isOnce
+      ? await answerOnce(parts, { localMode, principal, key: idempotencyKey, request, reply }, carryOut)
+      : await carryOut();
     const next = answer.nextCursor;
     if (next !== undefined && next !== "") addLink(reply, formatNextLink(request.url, next));
-    reply.code(route.status ?? 200);
-    return route.response.parse(answer.body);
+    reply.code(answer.status);
+    return answer.body;
   });
 }
 
@@ -170,10 +175,10 @@ function addLink(reply: FastifyReply, link: string): void {
 }
 
 /** @throws 400 for one that is malformed, or that would be ignored: whoever sends it relies on it. */
-function readIdempotencyKey<C>({ takesIdempotencyKey }: PublicRoute<C>, request: FastifyRequest): string | undefined {
+function readIdempotencyKey<C>(route: PublicRoute<C>, request: FastifyRequest): string | undefined {
   const key = readHeader(request, "idempotency-key");
   if (key === undefined) return undefined;
-  if (takesIdempotencyKey !== true) {
+  if (route.takesIdempotencyKey !== true && !remembersAnswers(route)) {
     throw new ProblemError(400, "IDEMPOTENCY_KEY_UNSUPPORTED", "This route does not take an Idempotency-Key.");
   }
   if (/^[\x21-\x7e]{1,128}$/.test(key)) return key;

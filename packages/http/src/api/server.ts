@@ -8,6 +8,7 @@ import { CELL_HEADER } from "../cell-headers.js";
 import type { HttpServer, OperatorPage } from "../pages.js";
 import { PROBLEM_TYPE } from "../problem.js";
 import { DEFAULT_ROUTE_LIMITS, type Gate, type RouteLimits } from "./gate.js";
+import type { AnswerMemory } from "./idempotency.js";
 import { createOpenApiDocument } from "./openapi.js";
 import { createNotFoundProblem, ProblemError, toProblem } from "./problem-error.js";
 import { createRateLimiter } from "./rate-limit.js";
@@ -45,6 +46,7 @@ export interface HttpServerOptions<C> {
   readonly internalRoutes?: readonly Mounted<InternalRoute<C>, C>[];
   readonly pages: readonly OperatorPage[];
   readonly gate: Gate;
+  readonly memory: AnswerMemory;
   /** Default {@link DEFAULT_ROUTE_LIMITS}. */
   readonly routeLimits?: RouteLimits;
   /** Default: nobody is believed. */
@@ -63,6 +65,8 @@ export async function startHttpServer<C>(options: HttpServerOptions<C>): Promise
   const parts: RouteParts = {
     silo: options.silo,
     gate: options.gate,
+    memory: options.memory,
+    metrics: options.metrics,
     limiter: createRateLimiter(options.now),
     limits: options.routeLimits ?? DEFAULT_ROUTE_LIMITS,
     trust: options.trust ?? {},

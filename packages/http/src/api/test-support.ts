@@ -63,6 +63,7 @@ export async function startTestServer(
     routes: routes.map((route) => ({ route, context: {} })),
     pages: [],
     gate,
+    memory: { begin: async () => ({ state: "full" }) },
     logger: createLogger({ silo: "us1", stream: { write: (line) => void log.push(line) } }),
     metrics,
     ...options,

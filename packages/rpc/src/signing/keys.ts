@@ -16,6 +16,11 @@ export interface KeyRing {
    * holds none for the pair, as for a call between two cells.
    */
   keysBetween(caller: string, audience: string): readonly SigningKey[];
+  /**
+   * Keys of 32 bytes for what this silo alone writes and reads, such as secrets in its own tables: HKDF-SHA256 of each key that
+   * it holds, in order; the first seals, all open. Different for each purpose.
+   */
+  secretsFor(purpose: string): readonly Uint8Array[];
   /** Replaces all keys at once, for calls that start from now on. */
   replace(keys: readonly SigningKey[]): void;
 }
@@ -41,6 +46,7 @@ export function createMasterKeyRing(masterKeys: readonly SigningKey[]): KeyRing 
       derived.set(cell, keys);
       return keys;
     },
+    secretsFor: (purpose) => masters.map((master) => deriveSecret(master, purpose)),
     replace(keys) {
       masters = [...keys];
       derived.clear();
@@ -54,6 +60,7 @@ export function createCellKeyRing(cell: string, cellKeys: readonly SigningKey[])
   return {
     keysBetween: (caller, audience) =>
       (caller === cell && isControlName(audience)) || (audience === cell && isControlName(caller)) ? keys : [],
+    secretsFor: (purpose) => keys.map((key) => deriveSecret(key, purpose)),
     replace(next) {
       keys = [...next];
     },
@@ -77,6 +84,10 @@ function derivePeerKey(master: SigningKey, name: string): SigningKey {
 function deriveKey(master: SigningKey, info: string): SigningKey {
   const secret = hkdfSync("sha256", master.secret, "cellway-rpc-v1", info, 32);
   return { id: master.id, secret: new Uint8Array(secret) };
+}
+
+function deriveSecret(key: SigningKey, purpose: string): Uint8Array {
+  return new Uint8Array(hkdfSync("sha256", key.secret, "cellway-silo-v1", purpose, 32));
 }
 
 /**

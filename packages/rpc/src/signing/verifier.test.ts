@@ -223,7 +223,7 @@ describe("a replay", () => {
 describe("the key of us1", () => {
   const stolen = deriveCellKey(OLD, "us1");
   /** Signs anything for anybody with the stolen key. */
-  const stolenRing: KeyRing = { keysBetween: () => [stolen], replace: () => {} };
+  const stolenRing: KeyRing = { keysBetween: () => [stolen], secretsFor: () => [], replace: () => {} };
 
   it.each([
     ["control", "de1", "de1"],

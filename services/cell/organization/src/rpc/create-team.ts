@@ -16,7 +16,7 @@ export function createTeam(context: ServiceContext): MethodImpl<typeof Organizat
     const id = await nextId(context, manager, organizationId);
     const team = { id, organizationId, slug, name, createdAt: new Date(context.now()) };
     try {
-      await insertTeam(manager, team);
+      await context.database.transaction((own) => insertTeam(own, team));
     } catch (error) {
       if (isUniqueViolation(error, "team_slug_key")) throw createTeamExistsError(slug, error);
       if (isForeignKeyViolation(error)) throw createOrganizationNotFoundError(organizationId);
