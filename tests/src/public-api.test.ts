@@ -63,7 +63,12 @@ test("whoever calls control sees themselves, their organizations in all cells pa
   expect(seen).toEqual(
     expect.arrayContaining([
       expect.objectContaining({ slug: organization.slug, locality: "us", role: "OWNER" }),
-      expect.objectContaining({ slug: de.slug, locality: "de", role: "OWNER" }),
+      expect.objectContaining({
+        slug: de.slug,
+        locality: "de",
+        role: "OWNER",
+        url: `https://de.example.test/api/0/organizations/${de.slug}/`,
+      }),
     ]),
   );
   const { body } = await ask(fleet.control, "GET", "/api/0/localities/", { token });
@@ -79,6 +84,7 @@ test("the same Idempotency-Key creates one organization, and with another body i
     });
   const [first, again] = [await create("created-once", "key-1"), await create("created-once", "key-1")];
   expect([first.status, first.body]).toEqual([201, again.body]);
+  expect(first.body).toMatchObject({ url: "https://de.example.test/api/0/organizations/created-once/" });
   expect(await create("created-twice", "key-1")).toMatchObject({ status: 422, body: { code: "REQUEST_ID_REUSED" } });
   const cell = fleet.cell("de1");
   expect((await ask(cell, "GET", "/api/0/organizations/created-once/", { token })).status).toBe(200);

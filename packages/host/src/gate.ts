@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { cellNumberOfSnowflake } from "@cellway/database";
 import { UserIpService } from "@cellway/gen/cellway/audit/v1/user_ip";
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import { InviteStatus, MemberRole, OrganizationStatus } from "@cellway/gen/cellway/organization/v1/types";
@@ -12,7 +13,7 @@ import {
   type RouteOrganization,
 } from "@cellway/http";
 import { detachFromCall, type RpcCaller } from "@cellway/rpc";
-import { isLocalTo, type Silo } from "@cellway/silo";
+import { isLocalTo, type PublicLocality, type Silo, type Topology, toPublicLocality } from "@cellway/silo";
 import type { Logger } from "@cellway/telemetry";
 import { createElsewhereFinder } from "./elsewhere.js";
 import { RecentKeys } from "./recent-keys.js";
@@ -30,6 +31,7 @@ const REMEMBERED_MAX = 10_000;
 /** What the gate of a silo asks. */
 interface GateParts {
   readonly silo: Silo;
+  readonly topology: Topology;
   readonly rpc: RpcCaller;
   readonly logger: Logger;
   readonly now: () => number;
@@ -97,7 +99,7 @@ function toPrincipal({
 
 /** The organization, active and with `userId` as a member; else undefined, whatever the cause. */
 async function findOwnOrganization(
-  { rpc }: GateParts,
+  { rpc, silo, topology }: GateParts,
   idOrSlug: string,
   userId: string,
 ): Promise<RouteOrganization | undefined> {
@@ -110,10 +112,15 @@ async function findOwnOrganization(
   const { organization, membership } = await client.getOrganization({ organizationId, userId });
   if (organization?.status !== OrganizationStatus.ACTIVE) return undefined;
   if (membership?.inviteStatus !== InviteStatus.ACCEPTED) return undefined;
-  return { id: organization.id, slug: organization.slug, role: MemberRole[membership.role] as MemberRoleName };
+  const { id, slug } = organization;
+  const locality = findLocality(silo, topology, id);
+  return { id, slug, locality, role: MemberRole[membership.role] as MemberRoleName };
 }
 
-async function findAnyOrganization({ rpc }: GateParts, idOrSlug: string): Promise<RouteOrganization | undefined> {
+async function findAnyOrganization(
+  { rpc, silo, topology }: GateParts,
+  idOrSlug: string,
+): Promise<RouteOrganization | undefined> {
   const client = rpc.client(OrganizationService);
   const key = parseOrganizationKey(idOrSlug);
   if (key === undefined) return undefined;
@@ -122,5 +129,16 @@ async function findAnyOrganization({ rpc }: GateParts, idOrSlug: string): Promis
       ? await client.getOrganization({ organizationId: key.value })
       : await client.getOrganizationBySlug({ slug: key.value });
   if (organization?.status !== OrganizationStatus.ACTIVE) return undefined;
-  return { id: organization.id, slug: organization.slug, role: undefined };
+  const { id, slug } = organization;
+  return { id, slug, locality: findLocality(silo, topology, id), role: undefined };
+}
+
+/** The locality of an organization that lives here: of this cell, or of that of a monolith's cells which gave out the id. */
+function findLocality(silo: Silo, topology: Topology, organizationId: string): PublicLocality {
+  const number = cellNumberOfSnowflake(organizationId);
+  const cell =
+    silo.mode === "CELL"
+      ? topology.cells.get(silo.name)
+      : [...topology.cells.values()].find((candidate) => candidate.number === number);
+  return toPublicLocality(topology, cell?.locality ?? "");
 }

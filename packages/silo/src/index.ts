@@ -7,6 +7,7 @@ export {
 } from "./aliases.js";
 export { currentSiloContext, type SiloContext, withoutSiloContext, withSiloContext } from "./context.js";
 export { ConfigError, SiloLimitError, type SiloLimitKind } from "./errors.js";
+export { type PublicLocality, toPublicLocality } from "./public-locality.js";
 export { createSettingsReader, type SettingsReader } from "./settings.js";
 export {
   CONTROL_SILO_NAME,

@@ -83,6 +83,7 @@ describe("a good topology", () => {
         category: "MULTI_TENANT",
         cells: ["us1", "us2"],
         newOrganizationCell: "us2",
+        url: "",
       },
       { name: "de", displayName: "Germany", category: "SINGLE_TENANT", cells: ["de1"], newOrganizationCell: "de1" },
     ]);

@@ -37,6 +37,8 @@ export interface Locality {
   readonly cells: readonly string[];
   /** Where new organizations are created, one of `cells`; empty to place them over all cells by weight and capacity. */
   readonly newOrganizationCell: string;
+  /** Its public origin, where it is not what {@link Topology.localityUrl} says; empty where it is. */
+  readonly url: string;
 }
 
 /** Every silo that a fleet consists of. */
@@ -44,7 +46,12 @@ export interface Topology {
   readonly controlRpcAddress: string;
   readonly cells: ReadonlyMap<string, Cell>;
   readonly localities: ReadonlyMap<string, Locality>;
+  /** Where localities are public: an origin with `{locality}` for the name of one. Empty while the file does not say it. */
+  readonly localityUrl: string;
 }
+
+/** What has the place of a locality's name in {@link Topology.localityUrl}. */
+export const LOCALITY_PLACEHOLDER = "{locality}";
 
 /** How cells, localities and routers are called. */
 export const LABEL_PATTERN = /^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
@@ -55,7 +62,15 @@ const address = z
   .string()
   .refine(isOrigin, "must be a lower-case http:// or https:// origin without a path, such as http://127.0.0.1:8001");
 
+const localityAddress = z
+  .string()
+  .refine(
+    (text) => text.includes(LOCALITY_PLACEHOLDER) && isOrigin(text.replaceAll(LOCALITY_PLACEHOLDER, "us")),
+    `must be a lower-case http:// or https:// origin with ${LOCALITY_PLACEHOLDER} in it, such as https://{locality}.example.com`,
+  );
+
 const topologySchema = z.strictObject({
+  locality_url: localityAddress.optional(),
   control: z.strictObject({ rpc_address: address }),
   cells: z
     .array(
@@ -81,6 +96,7 @@ const topologySchema = z.strictObject({
           .default("multi_tenant"),
         cells: z.array(label).min(1, "must name at least one cell"),
         new_organization_cell: label.optional(),
+        url: address.optional(),
       }),
     )
     .min(1, "must name at least one locality"),
@@ -92,7 +108,7 @@ type TopologyInput = z.infer<typeof topologySchema>;
  * Reads a topology from parsed JSON.
  *
  * @param input - the JSON value: `{control: {rpc_address}, cells: [{name, number, rpc_address, http_address?}], localities:
- *   [{name, display_name?, category?, cells, new_organization_cell?}]}`. An old key is read as the current one (aliases.ts).
+ *   [{name, display_name?, category?, cells, new_organization_cell?, url?}], locality_url?}`. An old key is read as the current one (aliases.ts).
  * @param source - the file or variable it came from, for messages.
  * @param onOld - told of each old key that the topology has, by its name in the alias table: `topology.…`.
  * @throws ConfigError that names the first wrong entry and the rule it breaks.
@@ -129,15 +145,18 @@ export function parseTopology(input: unknown, source: string, onOld?: (old: stri
           category: locality.category === "multi_tenant" ? "MULTI_TENANT" : "SINGLE_TENANT",
           cells: locality.cells,
           newOrganizationCell: locality.new_organization_cell ?? "",
+          url: locality.url ?? "",
         },
       ]),
     ),
+    localityUrl: result.data.locality_url ?? "",
   };
 }
 
 /** The JSON form of a topology: what {@link parseTopology} reads. */
 export function formatTopology(topology: Topology): unknown {
   return {
+    ...(topology.localityUrl === "" ? {} : { locality_url: topology.localityUrl }),
     control: { rpc_address: topology.controlRpcAddress },
     cells: [...topology.cells.values()].map((cell) => ({
       name: cell.name,
@@ -151,6 +170,7 @@ export function formatTopology(topology: Topology): unknown {
       category: locality.category.toLowerCase(),
       cells: locality.cells,
       ...(locality.newOrganizationCell === "" ? {} : { new_organization_cell: locality.newOrganizationCell }),
+      ...(locality.url === "" ? {} : { url: locality.url }),
     })),
   };
 }

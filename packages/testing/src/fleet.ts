@@ -82,7 +82,7 @@ export const TEST_MASTER_KEY: SigningKey = { id: "test", secret: new Uint8Array(
 /** Starts a fleet. Everything is stopped, and every database dropped, by `fleet.stop()`. */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const memory = options.network === "sockets" ? undefined : createMemoryNetwork();
-  const topology = await createFleetTopology(memory !== undefined);
+  const topology = await createFleetTopology(memory !== undefined, options.mode);
   const silos = new Map<string, FleetSilo>();
   const cleanups: (() => Promise<void>)[] = [];
   const recipes = new Map<string, () => Promise<FleetSilo>>();
@@ -139,11 +139,12 @@ function createSilos(options: FleetOptions, topology: Topology): Silo[] {
     : [createControlSilo(), ...cells.map(createCellSilo)];
 }
 
-async function createFleetTopology(isMemory: boolean): Promise<Topology> {
-  if (isMemory) return createTestTopology();
+async function createFleetTopology(isMemory: boolean, mode: FleetOptions["mode"]): Promise<Topology> {
+  const localityUrl = mode === "monolith" ? undefined : "https://{locality}.example.test";
+  if (isMemory) return createTestTopology(undefined, localityUrl);
   const names = ["control", "us1", "us2", "de1"];
   const ports = await findFreePorts(names.length);
-  return createTestTopology((silo) => `http://127.0.0.1:${ports[names.indexOf(silo)]}`);
+  return createTestTopology((silo) => `http://127.0.0.1:${ports[names.indexOf(silo)]}`, localityUrl);
 }
 
 /** What the silos of one fleet share. */

@@ -1,9 +1,17 @@
 import { parseTopology, type Topology } from "@cellway/silo";
 
-/** The fleet of `npm start`: `us1` and `us2` in locality `us`, `de1` in locality `de`. */
-export function createTestTopology(addressOf: (silo: string) => string = (silo) => `http://${silo}.test:1`): Topology {
+/**
+ * The fleet of `npm start`: `us1` and `us2` in locality `us`, `de1` in locality `de`.
+ *
+ * @param localityUrl - where localities are public; undefined where that is nowhere but at the silo itself.
+ */
+export function createTestTopology(
+  addressOf: (silo: string) => string = (silo) => `http://${silo}.test:1`,
+  localityUrl?: string,
+): Topology {
   return parseTopology(
     {
+      ...(localityUrl !== undefined && { locality_url: localityUrl }),
       control: { rpc_address: addressOf("control") },
       cells: ["us1", "us2", "de1"].map((name, index) => ({ name, number: index + 1, rpc_address: addressOf(name) })),
       localities: [

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { LocalMode } from "@cellway/silo";
+import type { LocalMode, PublicLocality } from "@cellway/silo";
 import type { z } from "zod";
 import type { GivenSession } from "./session-cookie.js";
 
@@ -34,6 +34,8 @@ export function hasScope({ scopes }: Principal, scope: string): boolean {
 export interface RouteOrganization {
   readonly id: string;
   readonly slug: string;
+  /** Where it lives: `locality.toUrl(path)` is the address of a path for everybody. */
+  readonly locality: PublicLocality;
   /** Unset when the route does not ask for a member, and whoever asks is none. */
   readonly role: MemberRoleName | undefined;
 }

@@ -40,6 +40,7 @@ export async function startTestServer(
   const log: string[] = [];
   const noted: string[] = [];
   const metrics = createMetrics({ silo: "us1" });
+  const locality = { name: "us", origin: "", toUrl: (path: string) => path };
   const gate: Gate = {
     async authenticate(_localMode, token) {
       return token === MEMBER_TOKEN
@@ -52,7 +53,9 @@ export async function startTestServer(
         : undefined;
     },
     async findOrganization(idOrSlug) {
-      return idOrSlug === "acme" || idOrSlug === "42" ? { id: "42", slug: "acme", role: "MEMBER" } : undefined;
+      return idOrSlug === "acme" || idOrSlug === "42"
+        ? { id: "42", slug: "acme", locality, role: "MEMBER" }
+        : undefined;
     },
     noteUse: (_localMode, { userId }, ipAddress) => void noted.push(`${userId} ${ipAddress}`),
   };

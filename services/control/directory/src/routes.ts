@@ -14,7 +14,12 @@ import {
   toPageRequest,
   userIdOf,
 } from "@cellway/http";
+import { toPublicLocality } from "@cellway/silo";
 import { z } from "zod";
+
+const urlSchema = z
+  .string()
+  .describe("Where its own routes are for everybody; relative where this silo is all there is.");
 
 const none = z.strictObject({});
 
@@ -50,6 +55,7 @@ const listOrganizations: PublicRoute<ServiceContext> = defineRoute({
       status: z.string(),
       role: z.enum(MEMBER_ROLES),
       locality: z.string(),
+      url: urlSchema,
     }),
   ),
   async handle({ context, principal, query }) {
@@ -59,7 +65,17 @@ const listOrganizations: PublicRoute<ServiceContext> = defineRoute({
       if (organization === undefined) return [];
       const { organizationId: id, slug, name, status, locality } = organization;
       const roleName = MemberRole[role] as MemberRoleName;
-      return [{ id, slug, name, status: OrganizationStatus[status], role: roleName, locality }];
+      return [
+        {
+          id,
+          slug,
+          name,
+          status: OrganizationStatus[status],
+          role: roleName,
+          locality,
+          url: toUrl(context, { slug, locality }),
+        },
+      ];
     });
     return { body, nextCursor: page.nextPageToken };
   },
@@ -79,7 +95,7 @@ const createOrganization: PublicRoute<ServiceContext> = defineRoute({
     name: z.string().min(1).max(100),
     locality: z.string().min(1).max(32),
   }),
-  response: z.object({ id: z.string(), slug: z.string(), locality: z.string() }),
+  response: z.object({ id: z.string(), slug: z.string(), locality: z.string(), url: urlSchema }),
   status: 201,
   async handle({ context, principal, body, idempotencyKey }) {
     const userId = userIdOf(principal);
@@ -97,7 +113,8 @@ const createOrganization: PublicRoute<ServiceContext> = defineRoute({
       ownerUserId: userId,
       ownerEmail: user?.emails.find(({ isPrimary }) => isPrimary)?.email ?? "",
     });
-    return { body: { id: made.organizationId, slug: made.slug, locality: made.locality } };
+    const { organizationId: id, slug, locality } = made;
+    return { body: { id, slug, locality, url: toUrl(context, { slug, locality }) } };
   },
 });
 
@@ -112,6 +129,11 @@ export const directoryRoutes: readonly PublicRoute<ServiceContext>[] = [
 async function listOpenLocalities({ rpc }: ServiceContext): Promise<{ name: string; displayName: string }[]> {
   const { localities } = await rpc.client(DirectoryService).listLocalities({});
   return localities.filter(({ category }) => category === LocalityCategory.MULTI_TENANT);
+}
+
+/** Where an organization is served, whoever asks from wherever. */
+function toUrl({ topology }: ServiceContext, organization: { slug: string; locality: string }): string {
+  return toPublicLocality(topology, organization.locality).toUrl(`/api/0/organizations/${organization.slug}/`);
 }
 
 /** A key is the user's own: nobody meets another's request by it. */

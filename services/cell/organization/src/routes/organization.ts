@@ -18,7 +18,7 @@ export const organizationRoutes = [
     response: organizationSchema,
     async handle({ client, organization }) {
       const found = await client.getOrganization({ organizationId: organization.id });
-      return { body: showOrganization(found.organization) };
+      return { body: showOrganization(found.organization, organization) };
     },
   }),
   defineOrganizationRoute({
@@ -51,7 +51,7 @@ export const organizationRoutes = [
         hasOpenMembership: body.has_open_membership ?? false,
         requiresTwoFactor: body.requires_two_factor ?? false,
       });
-      return { body: showOrganization(updated.organization) };
+      return { body: showOrganization(updated.organization, organization) };
     },
   }),
   defineOrganizationRoute({
@@ -67,7 +67,7 @@ export const organizationRoutes = [
     async handle({ context, client, organization, body }) {
       await renameAtControl(context, { organizationId: organization.id, slug: body.slug });
       const found = await client.getOrganization({ organizationId: organization.id });
-      return { body: showOrganization(found.organization) };
+      return { body: showOrganization(found.organization, organization) };
     },
   }),
   defineOrganizationRoute({

@@ -7,7 +7,7 @@ import type {
   Team,
 } from "@cellway/gen/cellway/organization/v1/organization";
 import { InviteStatus, MemberRole, OrganizationStatus } from "@cellway/gen/cellway/organization/v1/types";
-import { MEMBER_ROLES, type MemberRoleName } from "@cellway/http";
+import { MEMBER_ROLES, type MemberRoleName, type RouteOrganization } from "@cellway/http";
 import { z } from "zod";
 
 /** A name for people. */
@@ -27,6 +27,7 @@ export const organizationSchema = z.object({
   has_open_membership: z.boolean(),
   requires_two_factor: z.boolean(),
   created_at: timeSchema,
+  url: z.string().describe("Where it is for everybody; relative where this silo is all there is."),
 });
 
 /** A member in answers. */
@@ -69,7 +70,10 @@ export const projectKeySchema = z.object({
 });
 
 /** How answers show an organization. */
-export function showOrganization(organization: Organization | undefined): z.input<typeof organizationSchema> {
+export function showOrganization(
+  organization: Organization | undefined,
+  { locality }: Pick<RouteOrganization, "locality">,
+): z.input<typeof organizationSchema> {
   const { id, slug, name, status, defaultRole, avatarUrl, createdAt, ...flags } = need(organization);
   return {
     id,
@@ -81,6 +85,7 @@ export function showOrganization(organization: Organization | undefined): z.inpu
     has_open_membership: flags.hasOpenMembership,
     requires_two_factor: flags.requiresTwoFactor,
     created_at: showTime(createdAt),
+    url: locality.toUrl(`/api/0/organizations/${slug}/`),
   };
 }
 
