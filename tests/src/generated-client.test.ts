@@ -20,6 +20,8 @@ let client: GeneratedClient;
 let folder: string;
 let owner: string;
 let guest: string;
+/** The cookie of whoever logged in last. */
+let session: string;
 /** Operations that were answered, each with its status. */
 const answered = new Map<string, number>();
 const ids: Record<string, string> = {};
@@ -33,6 +35,8 @@ beforeAll(async () => {
   ({ client, folder } = await generateClient(text));
   client.defaults.fetch = async (input, init) => {
     const res = await fetch(input, init);
+    const [cookie] = res.headers.getSetCookie();
+    if (cookie !== undefined) session = cookie.split(";", 1)[0] ?? "";
     const { pathname } = new URL(res.url);
     answered.set(findOperation(init?.method ?? "GET", pathname)?.operationId ?? pathname, res.status);
     return res;
@@ -57,11 +61,12 @@ function findOperation(method: string, pathname: string): Operation | undefined 
   return found?.operation;
 }
 
-/** Calls an operation as its users do, and gives what it answers. */
+/** Calls an operation as its users do, with a token or with what a browser sends, and gives what it answers. */
 async function call<T = Record<string, unknown>>(name: string, args: unknown[] = [], token = owner): Promise<T> {
   const isOfCell = MODULES.flatMap(({ routes }) => routes).find((route) => route.name === name)?.localMode === "CELL";
   client.defaults.baseUrl = (isOfCell ? fleet.cell("us1") : fleet.control).httpAddress;
-  client.defaults.headers = { Authorization: `Bearer ${token}` };
+  const asBrowser = { Cookie: session, Origin: client.defaults.baseUrl };
+  client.defaults.headers = token === "" ? asBrowser : { Authorization: `Bearer ${token}` };
   const operation = client[name];
   if (operation === undefined) throw new Error(`The client has no ${name}.`);
   const { status, data } = await operation(...args);
@@ -73,6 +78,7 @@ const ACME = "acme";
 
 test("a client that is generated from the document that is served compiles, and is answered by every route as it says", async () => {
   await callControl();
+  await callSessions();
   await callMembers();
   await callContent();
   await callRest();
@@ -107,6 +113,17 @@ async function callControl(): Promise<void> {
   ]);
   expect(await call<unknown[]>("listApiTokens")).toHaveLength(2);
   await call("revokeApiToken", [made.id]);
+}
+
+async function callSessions(): Promise<void> {
+  const login = { username: "grace", email: "grace@example.com", password: "correct horse" };
+  await call("signUp", [login]);
+  await call("logIn", [{ login: "grace", password: login.password }]);
+  const sessions = await call<{ id: string; is_current: boolean }[]>("listSessions", [], "");
+  expect(sessions).toHaveLength(2);
+  await call("revokeSession", [sessions.find((each) => !each.is_current)?.id], "");
+  await call("changePassword", [{ current_password: login.password, new_password: "battery staple" }], "");
+  await call("logOut", [], "");
 }
 
 async function callMembers(): Promise<void> {

@@ -24,8 +24,7 @@ import { createUsageLog, type Logger, type Metrics, type UsageLog } from "@cellw
 import { findUnwired } from "@cellway/tombstones";
 import { translateDatabaseError } from "./database-errors.js";
 import { joinFleet } from "./fleet.js";
-import { createSiloGate } from "./gate.js";
-import { type HttpPolicy, startSiloHttpServer } from "./http-server.js";
+import type { HttpPolicy } from "./http-server.js";
 import { createIdempotencyModules } from "./idempotency.js";
 import { prepareModules, stopModules } from "./lifecycle.js";
 import { migrationSetsOf } from "./migrate-silo.js";
