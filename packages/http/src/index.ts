@@ -12,12 +12,19 @@ export {
 } from "./pages.js";
 export { PROBLEM_TYPE, type Problem, sendProblem } from "./problem.js";
 export {
+  AnswerTimeoutError,
+  askUpstream,
+  type UpstreamAnswer,
+  type UpstreamQuestion,
+} from "./proxy/ask-upstream.js";
+export {
   type EdgeHandlers,
   type EdgeServer,
   type EdgeServerLimits,
   isAmbiguousRequest,
   startEdgeServer,
 } from "./proxy/edge-server.js";
+export { findHeader } from "./proxy/headers.js";
 export { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./proxy/limits.js";
 export {
   type Misdirection,

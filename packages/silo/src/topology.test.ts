@@ -106,7 +106,14 @@ describe("a good topology", () => {
         newOrganizationCell: "us2",
         url: "",
       },
-      { name: "de", displayName: "Germany", category: "SINGLE_TENANT", cells: ["de1"], newOrganizationCell: "de1" },
+      {
+        name: "de",
+        displayName: "Germany",
+        category: "SINGLE_TENANT",
+        cells: ["de1"],
+        newOrganizationCell: "de1",
+        url: "",
+      },
     ]);
   });
 

@@ -45,8 +45,9 @@ interface OnceParts {
 }
 
 /** Whether the server itself sees to it that a route's repeated key has no second effect. */
-export function remembersAnswers<C>({ method, access, takesIdempotencyKey }: PublicRoute<C>): boolean {
-  return method === "POST" && access.kind !== "anyone" && takesIdempotencyKey !== true;
+export function remembersAnswers<C>(route: PublicRoute<C>): boolean {
+  const { method, access, takesIdempotencyKey, handlesSessions } = route;
+  return method === "POST" && access.kind !== "anyone" && takesIdempotencyKey !== true && handlesSessions !== true;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import { z } from "zod";
 import { PROBLEM_TYPE } from "../problem.js";
 import { remembersAnswers } from "./idempotency.js";
@@ -61,7 +62,6 @@ export function createOpenApiDocument(routes: readonly PublicRoute<never>[], ver
 
 function toOperation(route: PublicRoute<never>): Json {
   const { name, summary, access, body, response, status = 200, deprecation } = route;
-  const takesKey = route.takesIdempotencyKey === true || remembersAnswers(route);
   return {
     operationId: name,
     summary,
@@ -70,7 +70,7 @@ function toOperation(route: PublicRoute<never>): Json {
     parameters: [
       ...toParameters(route.params, "path"),
       ...(route.query ? toParameters(route.query, "query") : []),
-      ...(takesKey ? [KEY_PARAMETER] : []),
+      ...(takesKey(route) ? [KEY_PARAMETER] : []),
     ],
     ...(body === undefined
       ? {}
@@ -80,14 +80,36 @@ function toOperation(route: PublicRoute<never>): Json {
         description: "Done.",
         content: { "application/json": { schema: toJsonSchema(response, "output") } },
       },
-      "4XX": toProblemResponse("The request is refused."),
-      "5XX": toProblemResponse("The service cannot answer."),
+      ...Object.fromEntries(problemStatusesOf(route).map((problem) => [problem, toProblemResponse(problem)])),
     },
   };
 }
 
-function toProblemResponse(description: string): Json {
-  return { description, content: { [PROBLEM_TYPE]: { schema: { $ref: "#/components/schemas/Problem" } } } };
+/** What a client should be ready for; ranges such as 4XX are no types in the clients that most generators write. */
+function problemStatusesOf(route: PublicRoute<never>): number[] {
+  const { access, method, params } = route;
+  return [
+    400,
+    ...(access.kind === "anyone" ? [] : [401, 403]),
+    ...(Object.keys(params.shape).length === 0 ? [] : [404]),
+    ...(method === "GET" ? [] : [409]),
+    ...(takesKey(route) ? [422] : []),
+    429,
+    500,
+    503,
+    504,
+  ];
+}
+
+function takesKey(route: PublicRoute<never>): boolean {
+  return route.takesIdempotencyKey === true || remembersAnswers(route);
+}
+
+function toProblemResponse(status: number): Json {
+  return {
+    description: STATUS_CODES[status] ?? "",
+    content: { [PROBLEM_TYPE]: { schema: { $ref: "#/components/schemas/Problem" } } },
+  };
 }
 
 function toParameters(schema: z.ZodObject, place: "path" | "query"): Json[] {

@@ -8,7 +8,8 @@ export const slugSchema = z
   .min(1)
   .max(SLUG_LENGTH_MAX)
   .regex(SLUG_PATTERN, "must be lower-case letters, digits and single dashes")
-  .regex(/[a-z-]/, "must not be digits only: that is an id");
+  .refine((slug) => /[a-z-]/.test(slug), "must not be digits only: that is an id")
+  .describe("Lower-case letters, digits and single dashes; not digits only, which is an id.");
 
 /** An id in a path or a body. */
 export const idParameter = z

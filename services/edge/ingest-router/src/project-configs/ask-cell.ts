@@ -1,4 +1,4 @@
-import { CELL_HEADER } from "@cellway/http";
+import { AnswerTimeoutError, askUpstream, CELL_HEADER, findHeader, type Upstream } from "@cellway/http";
 import { PROJECT_CONFIGS_PATH, PROJECT_CONFIGS_VERSION, signRelayRequest } from "@cellway/ingest-protocol";
 import type { ProjectConfigContext } from "./context.js";
 
@@ -38,9 +38,8 @@ export async function askCell(ctx: ProjectConfigContext, question: CellQuestion)
     giveBack?.();
     return note(ctx, cell, giveBack === undefined ? "busy" : "circuit_open");
   }
-  const signal = AbortSignal.timeout(Math.ceil(question.timeoutMs));
   try {
-    const { outcome, status, answer } = await post(ctx, question, { pool: upstream.pool, signal });
+    const { outcome, status, answer } = await post(ctx, upstream, question);
     // What it answers wrongly here need not keep events from it.
     judge(outcome === "answered" ? "success" : status >= 500 ? "failure" : "neutral");
     note(ctx, cell, outcome);
@@ -48,20 +47,18 @@ export async function askCell(ctx: ProjectConfigContext, question: CellQuestion)
   } catch (error) {
     judge("failure");
     ctx.logger.warn({ err: error, cell }, "a cell did not answer which configurations its projects have");
-    return note(ctx, cell, signal.aborted ? "timeout" : "unreachable");
+    return note(ctx, cell, error instanceof AnswerTimeoutError ? "timeout" : "unreachable");
   } finally {
     giveBack();
   }
 }
 
-type Pool = ReturnType<ProjectConfigContext["upstreams"]["of"]>["pool"];
-
 async function post(
-  { credentials, now, configLimits }: ProjectConfigContext,
-  { cell, body }: CellQuestion,
-  { pool, signal }: { readonly pool: Pool; readonly signal: AbortSignal },
+  { credentials, now, configLimits: { answerMaxBytes } }: ProjectConfigContext,
+  upstream: Upstream,
+  { cell, body, timeoutMs }: CellQuestion,
 ): Promise<{ outcome: Outcome; status: number; answer?: CellAnswer }> {
-  const answer = await pool.request({
+  const said = await askUpstream(upstream, {
     method: "POST",
     path: `${PROJECT_CONFIGS_PATH}?version=${PROJECT_CONFIGS_VERSION}`,
     headers: {
@@ -71,25 +68,14 @@ async function post(
       ...(credentials !== undefined && signRelayRequest(credentials, body, now())),
     },
     body,
-    signal,
+    timeoutMs,
+    answerMaxBytes,
   });
-  const { statusCode: status } = answer;
-  const encoding = answer.headers["content-encoding"] ?? "identity";
-  if (status !== 200 || encoding !== "identity") {
-    // Read and dropped, for the sake of the connection; ended when it is long.
-    await answer.body.dump({ limit: 65_536, signal });
-    return { outcome: status === 200 ? "garbage" : "status", status };
-  }
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of answer.body) {
-    const piece = chunk as Buffer;
-    bytes += piece.byteLength;
-    if (bytes > configLimits.answerMaxBytes) return { outcome: "garbage", status };
-    chunks.push(piece);
-  }
-  const read = parseAnswer(Buffer.concat(chunks));
-  return read === undefined ? { outcome: "garbage", status } : { outcome: "answered", status, answer: read };
+  const { status } = said;
+  if (status !== 200) return { outcome: "status", status };
+  const encoding = findHeader(said.headers, "content-encoding") ?? "identity";
+  const answer = encoding === "identity" && said.body !== undefined ? parseAnswer(said.body) : undefined;
+  return answer === undefined ? { outcome: "garbage", status } : { outcome: "answered", status, answer };
 }
 
 /** Undefined for what is not what a cell answers. */
