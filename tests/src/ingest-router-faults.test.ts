@@ -1,5 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
 import { askRouter, keysOf, useConfigStage } from "./ingest-router-stage.js";
 import { createTestProject } from "./ingest-stage.js";
 import { until } from "./organizations.js";
@@ -82,6 +83,29 @@ describe("defect 22: a cell that does wrong makes its keys pending, never absent
   });
 });
 
+test("defect 22: whatever a cell answers, each key is in exactly one list, and other cells' keys are as they are", async () => {
+  const { router, us1, us2, misbehave } = stage();
+  let said = "";
+  await misbehave((_req, res) => void res.end(said));
+  const lists = fc.array(fc.oneof(fc.constantFrom(us1.publicKey, us2.publicKey), fc.jsonValue()), { maxLength: 4 });
+  const maps = fc.dictionary(fc.constantFrom(us1.publicKey, us2.publicKey, "__proto__"), fc.jsonValue());
+  const part = fc.oneof(lists, maps, fc.jsonValue());
+  const answers = fc.record({ configs: part, pending: part, unchanged: part, global: part }, { requiredKeys: [] });
+  const question = { publicKeys: [us1.publicKey, us2.publicKey], revisions: ["old", "old"], global: true };
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(answers, fc.jsonValue()), async (answer) => {
+      said = JSON.stringify(answer);
+      const { status, configs, pending, unchanged } = await askRouter(router, question);
+      const of = (key: string) => [Object.hasOwn(configs, key), pending.includes(key), unchanged.includes(key)];
+      const countOf = (key: string) => of(key).filter(Boolean).length;
+      // A cell that answers well may say that it does not have a key; control says that nobody else has it.
+      const isWell = isObject(answer) && isObject(answer["configs"]);
+      return status === 200 && countOf(us1.publicKey) === 1 && (countOf(us2.publicKey) === 1 || isWell);
+    }),
+    { numRuns: 200 },
+  );
+});
+
 test("what a cell that answers well does not have is absent: its cell says so, and the directory says it is nobody else's", async () => {
   const { router, us1, us2, misbehave } = stage();
   await misbehave((_req, res) => void res.end('{"configs":{}}'));
@@ -142,3 +166,7 @@ test("defect 26: a cell has the whole time from the question on, also when anoth
   expect(tookMs).toBeLessThan(3_000);
   await slow.stop();
 });
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

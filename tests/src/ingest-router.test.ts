@@ -187,6 +187,15 @@ test("an operator is told by which key and to which cell a request goes, nobody 
   expect(other.headers).not.toHaveProperty("x-cellway-explain");
 });
 
+test("what a cell refuses before it has read a large body is answered as the cell says, and the next request is served", async () => {
+  const body = randomBytes(5 * 1_024 * 1_024);
+  for (const headers of [sentryAuth(us2), { ...sentryAuth(us2), "transfer-encoding": "chunked" }]) {
+    const answer = await sendTo(router, pathOf(us1), { body, headers });
+    expect(answer).toMatchObject({ status: 403, json: { code: "PROJECT_MISMATCH" } });
+  }
+  expect((await sendTo(router, pathOf(us2), { body: "{}\n", headers: sentryAuth(us2) })).status).toBe(200);
+});
+
 test("what a cell says of limits reaches the SDK", async () => {
   const busy = await startCellListener("us1");
   busy.listener = (_req, res) =>
