@@ -1,4 +1,6 @@
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
+import { INGEST_LISTENER } from "@cellway/http";
+import { parseIngestPath } from "@cellway/ingest-protocol";
 import { createRemoteDirectory, explainRoute, Locator, type RouteExplanation } from "@cellway/locator";
 import type { RpcRuntime } from "@cellway/rpc";
 import { createMetrics } from "@cellway/telemetry";
@@ -14,7 +16,7 @@ import type { ExplainCommandOptions } from "./explain.js";
 
 /** What control says of a URL now. */
 type ControlAnswer = Omit<RouteExplanation, "from" | "ageMs" | "learnedAgoMs" | "address"> & {
-  /** The origin of the cell's HTTP listener. */
+  /** The origin of that listener of the cell which such requests are sent to. */
   readonly address: string | null;
 };
 
@@ -48,14 +50,19 @@ export async function runExplainUrl(
   });
 }
 
-async function askControl(runtime: Pick<RpcRuntime, "client">, { key }: ExplainedUrl): Promise<ControlAnswer | null> {
+async function askControl(
+  runtime: Pick<RpcRuntime, "client">,
+  { key, target }: ExplainedUrl,
+): Promise<ControlAnswer | null> {
   if (key === undefined) return null;
   const directory = createRemoteDirectory(runtime.client(DirectoryService));
   const locator = new Locator({ directory, metrics: createMetrics({ silo: "operator" }) });
   // Ages are of a memory, and this one was empty until now.
   const { from: _, ageMs: __, learnedAgoMs: ___, ...known } = await explainRoute(locator, key);
   const cell = known.cell === null ? undefined : await locator.findCell(known.cell);
-  return { ...known, address: cell === undefined || cell.httpAddress === "" ? null : cell.httpAddress };
+  const isIngest = parseIngestPath(target) !== undefined;
+  const address = cell === undefined ? "" : isIngest ? INGEST_LISTENER.addressOf(cell) : cell.httpAddress;
+  return { ...known, address: address === "" ? null : address };
 }
 
 async function askRouter(
