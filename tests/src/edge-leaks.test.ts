@@ -1,17 +1,13 @@
-import { Agent, request } from "node:http";
+import { Agent, createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { createEdgeHandlers, DEFAULT_PROXY_LIMITS, type EdgeServer, startEdgeServer, Upstreams } from "@cellway/http";
 import { createLogger, createMetrics, type Metrics } from "@cellway/telemetry";
 import { afterEach, expect, it } from "@jest/globals";
-import { type EdgeServer, startEdgeServer } from "../proxy/edge-server.js";
-import { DEFAULT_PROXY_LIMITS } from "../proxy/limits.js";
-import { echo, type Stage, startStage } from "../proxy/test-support.js";
-import { createEdgeHandlers } from "./handlers.js";
-import { FAULTS, type FaultProxy, startFaultProxy } from "./test-support.js";
-import { Upstreams } from "./upstreams.js";
+import { FAULTS, type FaultProxy, startFaultProxy } from "./fault-turns.js";
 
-/** The whole run: CELLWAY_LEAK_REQUESTS=100000 npm test -- leaks */
-// oxlint-disable-next-line node/no-process-env
+/** The whole run: CELLWAY_LEAK_REQUESTS=100000 npm test -- edge-leaks */
 const REQUESTS = Number(process.env["CELLWAY_LEAK_REQUESTS"] ?? 1_200);
 const CONCURRENCY = 32;
 /** What a heap may differ by for other reasons than requests. One kept object a request would be more in the whole run. */
@@ -32,8 +28,11 @@ interface Run {
 }
 
 async function start(): Promise<Run> {
-  const cell: Stage = await startStage(echo);
-  const faults = await startFaultProxy(cell.origin);
+  const cell = createServer((req, res) => void req.pipe(res));
+  await new Promise<void>((resolve) => {
+    cell.listen(0, "127.0.0.1", resolve);
+  });
+  const faults = await startFaultProxy(`http://127.0.0.1:${(cell.address() as AddressInfo).port}`);
   const metrics = createMetrics({ silo: "edge:us-router" });
   // Never open: every request is to meet a fault.
   const limits = { firstByteTimeoutMs: 200, idleTimeoutMs: 300, circuitMinCallsPerSecond: 1_000_000 };
@@ -48,7 +47,8 @@ async function start(): Promise<Run> {
     await edge.close({ graceMs: 100 });
     await upstreams.close();
     await faults.stop();
-    await cell.stop();
+    cell.closeAllConnections();
+    cell.close();
   };
   return { edge, faults, metrics };
 }
