@@ -19,6 +19,7 @@ export class UpstreamPool implements ConnectionOwner {
   private readonly free: UpstreamConnection[] = [];
   private readonly sweepMs: number;
   private sweeping: NodeJS.Timeout | undefined;
+  private sweptAt = 0;
   private isRetired = false;
 
   /** @param origin `http://10.0.0.7:8000`, without a path. */
@@ -77,12 +78,19 @@ export class UpstreamPool implements ConnectionOwner {
     const connection = new UpstreamConnection(this.destination, this.limits, this);
     this.open.add(connection);
     // One watch over all: a timer for each request would cost more than the request.
-    this.sweeping ??= setInterval(() => this.sweep(), this.sweepMs).unref();
+    if (this.sweeping === undefined) {
+      this.sweptAt = performance.now();
+      this.sweeping = setInterval(() => this.sweep(), this.sweepMs).unref();
+    }
     return connection;
   }
 
   private sweep(): void {
     const now = performance.now();
+    const lateMs = now - this.sweptAt - this.sweepMs;
+    this.sweptAt = now;
+    // This process stood still. What came meanwhile is not read yet, and no upstream is to be blamed for it.
+    if (lateMs > this.sweepMs) for (const connection of this.open) connection.deadlineAt += lateMs;
     for (const connection of this.open) if (connection.deadlineAt < now) connection.expire();
   }
 }
