@@ -1,3 +1,4 @@
+import { signRelayRequest } from "@cellway/ingest-protocol";
 import { describe, expect, test } from "@jest/globals";
 import { askRouter, type Configs, HOSTS, keysOf, POP, startIngest, useConfigStage } from "./ingest-router-stage.js";
 import { addProject, askConfigs, createTestRelay, send, type TestProject } from "./ingest-stage.js";
@@ -138,4 +139,50 @@ test("a router that cells do not trust leaves keys pending, and events go on", a
   };
   expect((await send(untrusted.address, `/api/${us1.projectId}/envelope/`, sending)).status).toBe(200);
   await untrusted.stop();
+});
+
+describe("defect 28: a Relay that is known registers in two steps, which may reach two processes", () => {
+  const path = (step: string) => `/api/0/relays/register/${step}/`;
+  const { id } = POP.credentials;
+  const register = (address: string, step: string, said: object, relay = POP.credentials) => {
+    const body = Buffer.from(JSON.stringify(said));
+    return send(address, path(step), { body, headers: signRelayRequest(relay, body, Date.now()), host: HOSTS.legacy });
+  };
+
+  test("with the challenge of the one the other is content", async () => {
+    const { fleet, router } = stage();
+    const other = await startIngest(fleet);
+    const challenge = await register(router.address, "challenge", { relay_id: id, public_key: "-", version: "26.1.0" });
+    expect(challenge).toMatchObject({ status: 200, json: { relay_id: id, token: expect.any(String) } });
+    const { token } = challenge.json;
+    expect(await register(other.address, "response", { relay_id: id, token })).toMatchObject({
+      status: 200,
+      json: { relay_id: id },
+    });
+    await other.stop();
+  });
+
+  test("no other Relay is, and none with another's challenge, or none", async () => {
+    const { fleet, router } = stage();
+    const stranger = createTestRelay();
+    const both = await startIngest(fleet, { relays: new Map([...POP.keys, ...stranger.keys]) });
+    const own = { relay_id: stranger.credentials.id };
+    const { token } = (await register(both.address, "challenge", own, stranger.credentials)).json;
+    const refused = [
+      await register(router.address, "challenge", own, stranger.credentials),
+      await register(router.address, "challenge", { relay_id: stranger.credentials.id }),
+      await register(router.address, "response", { relay_id: id, token }),
+      await register(router.address, "response", { relay_id: id, token: "a:b" }),
+      await register(router.address, "response", { relay_id: id }),
+      await send(router.address, path("challenge"), { body: JSON.stringify({ relay_id: id }), host: HOSTS.legacy }),
+    ];
+    expect(refused.map(({ status }) => status)).toEqual([401, 400, 401, 401, 401, 401]);
+    await both.stop();
+  });
+
+  test("and anybody may ask whether somebody is there", async () => {
+    const { router } = stage();
+    const answer = await send(router.address, "/api/0/relays/live/", { method: "GET", host: HOSTS.legacy });
+    expect(answer).toMatchObject({ status: 200, json: { is_healthy: true } });
+  });
 });

@@ -1,10 +1,9 @@
 export { CORS_HEADERS, PREFLIGHT_HEADERS } from "./cors.js";
-export { type IngestPath, isProjectConfigsPath, PROJECT_CONFIGS_PATH, parseIngestPath } from "./paths.js";
+export { hasPath, type IngestPath, LIVE_PATH, PROJECT_CONFIGS_PATH, parseIngestPath } from "./paths.js";
 export {
   createProjectConfigsBody,
   PROJECT_CONFIGS_VERSION,
   type ProjectConfigsAnswer,
-  ProjectConfigsError,
   type ProjectConfigsRequest,
   readProjectConfigsQuestion,
 } from "./project-configs.js";
@@ -19,6 +18,7 @@ export {
   type StatedKey,
 } from "./public-key.js";
 export { BodyError, type BodyLimits, readBody } from "./read-body.js";
+export { answerRegistration, REGISTRATION_PATHS } from "./registration.js";
 export {
   parseRelayCredentials,
   parseRelayKeys,
@@ -26,3 +26,4 @@ export {
   type RelayKeys,
   signRelayRequest,
 } from "./relay-signature.js";
+export { RelayRequestError } from "./signed-body.js";

@@ -17,8 +17,11 @@ export function parseIngestPath(url: string): IngestPath | undefined {
   return match === null ? undefined : { projectId: match[1] ?? "", endpoint: match[2] ?? "" };
 }
 
-/** Whether a target is that of {@link PROJECT_CONFIGS_PATH}, with or without the slash at its end. */
-export function isProjectConfigsPath(url: string): boolean {
+/** Where Relays look whether anybody is there. */
+export const LIVE_PATH = "/api/0/relays/live/";
+
+/** Whether a target has this path, with or without the slash at its end. */
+export function hasPath(url: string, wanted: string): boolean {
   const path = url.split(/[?#]/, 1)[0] ?? "";
-  return path === PROJECT_CONFIGS_PATH || `${path}/` === PROJECT_CONFIGS_PATH;
+  return path === wanted || `${path}/` === wanted;
 }

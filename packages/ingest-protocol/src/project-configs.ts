@@ -1,12 +1,9 @@
 import type { IncomingMessage } from "node:http";
-import { BodyError, readBody } from "./read-body.js";
-import { findRelayFault, RELAY_ID_HEADER, RELAY_SIGNATURE_HEADER, type RelayKeys } from "./relay-signature.js";
+import { parseJsonObject, RelayRequestError, readSignedBody, type SignedBodyRules } from "./signed-body.js";
 
 /** The one version of the exchange that is spoken. */
 export const PROJECT_CONFIGS_VERSION = 3;
 
-/** Bytes of a question; 5,000 keys with their revisions take a third of it. */
-const BODY_MAX_BYTES = 1_024 * 1_024;
 /** The most keys of one question; Relay asks for up to 500. */
 const KEYS_MAX = 5_000;
 const KEY_LENGTH_MAX = 128;
@@ -32,73 +29,40 @@ export interface ProjectConfigsAnswer {
   readonly global_status?: unknown;
 }
 
-/** Why a question is refused. The message is for whoever asked. */
-export class ProjectConfigsError extends Error {
-  override readonly name = "ProjectConfigsError";
-
-  constructor(
-    message: string,
-    readonly status: 400 | 401 | 408 | 413 | 415 = 400,
-    /** Stable, for programs. */
-    readonly code = "PROJECT_CONFIGS_INVALID",
-  ) {
-    super(message);
-  }
-}
-
-/** What a question is read with. */
-export interface QuestionRules {
-  /** Who may ask. */
-  readonly relays: RelayKeys;
-  /** Until all of it is here, in milliseconds. */
-  readonly timeoutMs: number;
-  readonly nowMs: number;
-}
-
 /**
  * Reads the question of a Relay: that it may ask, in which version, and what.
  *
- * @throws ProjectConfigsError. Nothing of what is asked about was looked at then.
+ * @throws RelayRequestError. Nothing of what is asked about was looked at then.
  */
 export async function readProjectConfigsQuestion(
   req: IncomingMessage,
-  { relays, timeoutMs, nowMs }: QuestionRules,
+  rules: SignedBodyRules,
 ): Promise<ProjectConfigsRequest> {
-  if ((req.headers["content-encoding"] ?? "identity") !== "identity")
-    throw new ProjectConfigsError("content-encoding: a signed question is not compressed", 415, "ENCODING_UNSUPPORTED");
-  const body = await readBody(req, { maxBytes: BODY_MAX_BYTES, timeoutMs }).catch((error: unknown) => {
-    if (error instanceof BodyError && error.why === "too_large")
-      throw new ProjectConfigsError(`a question has at most ${BODY_MAX_BYTES} bytes`, 413, "BODY_TOO_LARGE");
-    throw new ProjectConfigsError("the question did not arrive in time", 408, "BODY_TOO_SLOW");
-  });
-  const said = { id: textOf(req, RELAY_ID_HEADER), signature: textOf(req, RELAY_SIGNATURE_HEADER) };
-  const fault = findRelayFault(said, body, { keys: relays, nowMs });
-  if (fault !== undefined)
-    throw new ProjectConfigsError(`only Relays that are trusted may ask: ${fault}`, 401, "RELAY_NOT_TRUSTED");
+  const { body } = await readSignedBody(req, rules);
   assertProjectConfigsVersion(req.url ?? "");
   return parseProjectConfigsRequest(body);
 }
 
-/** Refuses any version but {@link PROJECT_CONFIGS_VERSION}. @throws ProjectConfigsError */
+/** Refuses any version but {@link PROJECT_CONFIGS_VERSION}. @throws RelayRequestError */
 function assertProjectConfigsVersion(url: string): void {
   const version = new URLSearchParams(url.split("?").slice(1).join("?")).get("version") ?? "";
   if (version === String(PROJECT_CONFIGS_VERSION)) return;
-  throw new ProjectConfigsError(
+  throw new RelayRequestError(
     /^\d+$/.test(version) && Number(version) > PROJECT_CONFIGS_VERSION
       ? `version: ${version} is not spoken here yet; ask with version=${PROJECT_CONFIGS_VERSION}`
       : `version: must be ${PROJECT_CONFIGS_VERSION}; older ones are no longer supported`,
   );
 }
 
-/** Reads a question. @throws ProjectConfigsError for what is no JSON or breaks a rule. */
+/** Reads a question. @throws RelayRequestError for what is no JSON or breaks a rule. */
 function parseProjectConfigsRequest(body: Buffer): ProjectConfigsRequest {
-  const raw = parseObject(body);
+  const raw = parseJsonObject(body);
   const keys = raw["publicKeys"];
   if (!Array.isArray(keys) || !keys.every((key): key is string => typeof key === "string"))
-    throw new ProjectConfigsError("publicKeys: must be a list of texts");
-  if (keys.length > KEYS_MAX) throw new ProjectConfigsError(`publicKeys: must be at most ${KEYS_MAX}`);
+    throw new RelayRequestError("publicKeys: must be a list of texts");
+  if (keys.length > KEYS_MAX) throw new RelayRequestError(`publicKeys: must be at most ${KEYS_MAX}`);
   if (keys.some((key) => key.length > KEY_LENGTH_MAX))
-    throw new ProjectConfigsError(`publicKeys: each must be at most ${KEY_LENGTH_MAX} characters`);
+    throw new RelayRequestError(`publicKeys: each must be at most ${KEY_LENGTH_MAX} characters`);
   return {
     publicKeys: [...new Set(keys)],
     revisions: readRevisions(raw["revisions"], keys),
@@ -130,20 +94,4 @@ function readRevisions(value: unknown, keys: readonly string[]): Map<string, str
       revisions.set(key, revision);
   }
   return revisions;
-}
-
-function parseObject(body: Buffer): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString("utf8"));
-  } catch {
-    throw new ProjectConfigsError("body: must be JSON");
-  }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new ProjectConfigsError("body: must be a JSON object");
-}
-
-function textOf({ headers }: IncomingMessage, name: string): string | undefined {
-  const value = headers[name];
-  return typeof value === "string" ? value : undefined;
 }

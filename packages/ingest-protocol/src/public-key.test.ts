@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { isProjectConfigsPath, parseIngestPath } from "./paths.js";
+import { hasPath, PROJECT_CONFIGS_PATH, parseIngestPath } from "./paths.js";
 import { readEnvelopeKey, readPublicKey } from "./public-key.js";
 
 const KEY = "0123456789abcdef0123456789abcdef";
@@ -48,8 +48,8 @@ test("a path names a project and an endpoint, or nothing", () => {
     "/api/42/",
   ])
     expect(parseIngestPath(path)).toBeUndefined();
-  expect(isProjectConfigsPath("/api/0/relays/projectconfigs?version=3")).toBe(true);
-  expect(isProjectConfigsPath("/api/0/relays/projectconfigs/more")).toBe(false);
+  expect(hasPath("/api/0/relays/projectconfigs?version=3", PROJECT_CONFIGS_PATH)).toBe(true);
+  expect(hasPath("/api/0/relays/projectconfigs/more", PROJECT_CONFIGS_PATH)).toBe(false);
 });
 
 test("whatever a stranger sends, it is read without an error, and never as a key that it does not hold", () => {

@@ -14,7 +14,7 @@ const GLOBAL_CONFIG = { options: {} };
  * Answers a Relay that is trusted: the configuration of each key of this cell, or that it is unchanged. A key that is in no list
  * is none of this cell's; when it cannot be known, all are pending.
  *
- * @throws ProjectConfigsError
+ * @throws RelayRequestError
  */
 export async function answerProjectConfigs(state: IngestState, req: IncomingMessage): Promise<ProjectConfigsAnswer> {
   const rules = { relays: state.relays, timeoutMs: BODY_TIMEOUT_MS, nowMs: state.context.now() };

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { ServiceContext } from "@cellway/host";
 import { type InternalRoute, type Problem, sendProblem } from "@cellway/http";
-import { CORS_HEADERS, PREFLIGHT_HEADERS, PROJECT_CONFIGS_PATH, ProjectConfigsError } from "@cellway/ingest-protocol";
+import { CORS_HEADERS, PREFLIGHT_HEADERS, PROJECT_CONFIGS_PATH, RelayRequestError } from "@cellway/ingest-protocol";
 import { accept, type Endpoint } from "./accept.js";
 import { answerProjectConfigs } from "./project-configs.js";
 import { Refusal } from "./refusal.js";
@@ -76,7 +76,7 @@ async function respond(
 
 function toProblem(error: unknown, { context }: IngestState, req: IncomingMessage): Problem {
   if (error instanceof Refusal) return error.toProblem();
-  if (error instanceof ProjectConfigsError) {
+  if (error instanceof RelayRequestError) {
     const { status, code, message } = error;
     return { status, code, title: STATUS_CODES[status] ?? "Refused", detail: `${message}.` };
   }

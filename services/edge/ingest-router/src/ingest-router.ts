@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { BlockList } from "node:net";
 import {
   createEdgeHandlers,
@@ -6,21 +5,18 @@ import {
   type EdgeHandlers,
   type EdgeServerLimits,
   type ProxyLimits,
-  sendProblem,
   startAdminServer,
   startEdgeServer,
   Upstreams,
 } from "@cellway/http";
 import {
   CORS_HEADERS,
-  isProjectConfigsPath,
   PREFLIGHT_HEADERS,
   parseIngestPath,
   type RelayCredentials,
   type RelayKeys,
 } from "@cellway/ingest-protocol";
 import { type StartLocatorOptions, startLocator } from "@cellway/locator";
-import { answerProjectConfigs } from "./project-configs/answer.js";
 import {
   DEFAULT_PROJECT_CONFIG_LIMITS,
   type ProjectConfigContext,
@@ -28,6 +24,7 @@ import {
 } from "./project-configs/context.js";
 import { INGEST_LISTENER, routeEnvelope } from "./route-envelope.js";
 import { createScopes, type ScopeRules } from "./scope.js";
+import { serveRelay } from "./serve-relay.js";
 
 /** What an ingest router is made of. */
 export interface IngestRouterOptions
@@ -111,13 +108,7 @@ function createHandlers(ctx: ProjectConfigContext): EdgeHandlers {
     onUpgrade: envelopes.onUpgrade,
     onRequest(req, res) {
       const target = req.url ?? "/";
-      if (req.method === "POST" && isProjectConfigsPath(target)) {
-        serveProjectConfigs(ctx, req, res).catch((error: unknown) => {
-          ctx.logger.error({ err: error }, "a question for project configurations failed on a bug");
-          res.destroy();
-        });
-        return;
-      }
+      if (serveRelay(ctx, req, res)) return;
       // Also of problems a browser shows nothing without them; a cell's own replace them.
       for (const [name, value] of Object.entries(CORS_HEADERS)) res.setHeader(name, value);
       // A preflight has no key: no cell could be found for it.
@@ -128,27 +119,4 @@ function createHandlers(ctx: ProjectConfigContext): EdgeHandlers {
       envelopes.onRequest(req, res);
     },
   };
-}
-
-async function serveProjectConfigs(
-  ctx: ProjectConfigContext,
-  req: IncomingMessage,
-  res: ServerResponse,
-): Promise<void> {
-  const answer = await answerProjectConfigs(ctx, req);
-  const status = "status" in answer ? answer.status : 200;
-  ctx.metrics.count("cellway_edge_requests_total", { cell: "none", status: String(status) });
-  if (res.destroyed) return;
-  if ("status" in answer) {
-    ctx.metrics.count("cellway_edge_problems_total", { code: answer.code });
-    const ending = req.complete ? {} : { connection: "close" };
-    return sendProblem(res, { ...answer, headers: { ...answer.headers, ...ending } });
-  }
-  const body = Buffer.from(JSON.stringify(answer));
-  res.writeHead(200, {
-    "content-type": "application/json",
-    "content-length": body.byteLength,
-    "cache-control": "no-store",
-  });
-  res.end(body);
 }

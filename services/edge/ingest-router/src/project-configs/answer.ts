@@ -3,11 +3,10 @@ import type { Problem } from "@cellway/http";
 import {
   createProjectConfigsBody,
   type ProjectConfigsAnswer,
-  ProjectConfigsError,
   type ProjectConfigsRequest,
   readProjectConfigsQuestion,
 } from "@cellway/ingest-protocol";
-import { createHostUnknown, createRefusal } from "../problems.js";
+import { createHostUnknown } from "../problems.js";
 import type { Scope } from "../scope.js";
 import { askCell, type CellAnswer } from "./ask-cell.js";
 import type { ProjectConfigContext } from "./context.js";
@@ -18,6 +17,8 @@ import { type CellKeys, type Split, splitByCell } from "./split-by-cell.js";
 /**
  * Answers a Relay for all cells. Each key that it asks for is in exactly one of `configs`, `unchanged` and `pending`; it is in none
  * only where its cell, or the complete directory, says that there is no such key: a Relay takes that for a project that is gone.
+ *
+ * @throws RelayRequestError
  */
 export async function answerProjectConfigs(
   ctx: ProjectConfigContext,
@@ -30,9 +31,6 @@ export async function answerProjectConfigs(
     const rules = { relays: ctx.relays, timeoutMs: ctx.configLimits.questionTimeoutMs, nowMs: ctx.now() };
     const request = await readProjectConfigsQuestion(req, rules);
     return await collect(ctx, request, { scope, deadline });
-  } catch (error) {
-    if (error instanceof ProjectConfigsError) return createRefusal(error.status, error.code, error.message);
-    throw error;
   } finally {
     deadline.end();
   }
