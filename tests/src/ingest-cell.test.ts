@@ -13,17 +13,20 @@ import {
   storedFor,
   type TestProject,
 } from "./ingest-stage.js";
+import { until } from "./organizations.js";
+import { announce } from "./router-stage.js";
 
 const STORED_MAX_BYTES = 200_000;
 
 let fleet: Fleet;
-let nowMs = Date.now();
+/** How far the clock of the fleet is ahead. */
+let aheadMs = 0;
 let project: TestProject;
 let us1: string;
 
 beforeAll(async () => {
   const limits = { keyRequestsPerMinute: 100, storedMaxBytes: STORED_MAX_BYTES, envelopeMaxBytes: 64 * 1_024 };
-  fleet = await startFleet({ modules: modulesWithIngest({ limits }), now: () => nowMs });
+  fleet = await startFleet({ modules: modulesWithIngest({ limits }), now: () => Date.now() + aheadMs });
   project = await createTestProject(fleet, "us1");
   us1 = fleet.cell("us1").httpAddress;
 });
@@ -164,14 +167,21 @@ describe("what is refused is not stored", () => {
     expect(await send(us1, envelopePath(gone), sending)).toMatchObject({ status: 200 });
     const { id: organizationId } = gone.organization;
     await fleet.client(OrganizationService).deleteProjectKey({ organizationId, keyId: gone.keyId });
-    nowMs += 5_001;
+    aheadMs += 5_001;
     expect(await send(us1, envelopePath(gone), sending)).toMatchObject({ status: 404 });
   });
+});
 
-  test("control has no ingest endpoint", async () => {
-    const sending = { body: createEnvelope(newEventId()), headers: sentryAuth(project) };
-    expect(await send(fleet.control.httpAddress, envelopePath(project), sending)).toMatchObject({ status: 404 });
-  });
+test("what arrives at control is sent on to the cell of its key, and stored there alone", async () => {
+  await announce(fleet, "us1", us1);
+  const eventId = newEventId();
+  const sending = { body: createEnvelope(eventId), headers: sentryAuth(project) };
+  const control = fleet.control.httpAddress;
+  await until(
+    "control knows the address",
+    async () => (await send(control, envelopePath(project), sending)).status === 200,
+  );
+  expect((await storedFor(fleet, project)).at(-1)).toMatchObject({ event_id: eventId });
 });
 
 test("a browser's preflight is answered without a key", async () => {
@@ -185,7 +195,7 @@ test("a browser's preflight is answered without a key", async () => {
 });
 
 test("a key that sends too often is told how long to wait, in both languages, and others are not slowed", async () => {
-  nowMs += 60_000;
+  aheadMs += 60_000;
   const loud = await addProject(fleet, project.organization);
   const sendOne = (from: TestProject) => send(us1, envelopePath(from), { body: "{}\n", headers: sentryAuth(from) });
   for (let sent = 0; sent < 100; sent += 1) await sendOne(loud);
@@ -198,7 +208,7 @@ test("a key that sends too often is told how long to wait, in both languages, an
 });
 
 test("a cell that is full takes nothing in until what it keeps has expired", async () => {
-  nowMs += 60_000;
+  aheadMs += 60_000;
   const body = `{}\n${"x".repeat(60_000)}`;
   const sendOne = () => send(us1, envelopePath(project), { body, headers: sentryAuth(project) });
   const answers = [];
@@ -207,7 +217,7 @@ test("a cell that is full takes nothing in until what it keeps has expired", asy
   expect(answers[0]?.status).toBe(200);
   expect(last).toMatchObject({ status: 429, json: { code: "STORAGE_FULL" } });
   expect(last?.headers["x-sentry-rate-limits"]).toBe("60::organization:storage_full");
-  nowMs += 3 * 24 * 3_600_000 + 1;
+  aheadMs += 3 * 24 * 3_600_000 + 1;
   await fleet.cell("us1").tasks.runNow("ingest.drop-expired-envelopes");
   expect(await storedFor(fleet, project)).toEqual([]);
   expect((await sendOne()).status).toBe(200);

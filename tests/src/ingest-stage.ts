@@ -7,7 +7,7 @@ import { createIngestModule, type IngestOptions } from "@cellway/ingest";
 import { type RelayCredentials, type RelayKeys, signRelayRequest } from "@cellway/ingest-protocol";
 import type { Fleet } from "@cellway/testing";
 import { MODULES } from "./modules.js";
-import { createOrganization, createUser, type TestOrganization } from "./organizations.js";
+import { createOrganization, createUser, type TestOrganization, until } from "./organizations.js";
 
 /** A project with a key, and the cell that it is in. */
 export interface TestProject {
@@ -45,9 +45,18 @@ export async function addProject(fleet: Fleet, organization: TestOrganization): 
   return { organization, projectId, keyId: key?.id ?? "", publicKey: key?.publicKey ?? "" };
 }
 
-/** Waits until a cell has told control of everything in an organization. */
+/** Waits until a cell has told control of everything in an organization, however long that takes on a loaded machine. */
 export function flushCell(fleet: Fleet, { id, cellName }: TestOrganization): Promise<void> {
-  return fleet.cell(cellName).outbox("CELL").flush({ scope: OutboxScope.ORGANIZATION, shardId: id });
+  const flush = () => fleet.cell(cellName).outbox("CELL").flush({ scope: OutboxScope.ORGANIZATION, shardId: id });
+  const isFlushed = () =>
+    flush().then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof Error && error.name === "OutboxFlushError") return false;
+        throw error;
+      },
+    );
+  return until("control has been told", isFlushed, 30_000);
 }
 
 /** A Relay that tests ask as, and how cells know it. */
