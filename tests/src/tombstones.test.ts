@@ -261,6 +261,7 @@ describe("monolith", () => {
       "control.team_mapping.organization_id: goes with the mapping, by a foreign key",
       "control.team_mapping.team_id: the cell says when it is gone",
       "cell.user_replica.user_id: control says when it is gone",
+      "cell.session_replica.user_id: control says when it is gone",
       "cell.api_token_replica.user_id: control says when it is gone",
       "cell.integration_replica.integration_id: control says when it is gone",
       "cell.organization_integration_replica.integration_id: control says when it is gone",
