@@ -5,7 +5,7 @@ export const SESSION_COOKIE = "cellway_session";
 
 /** How the session cookie is set. It is always HttpOnly, SameSite=Lax and for all paths. */
 export interface SessionCookieOptions {
-  /** With its subdomains. Default: the very host that set it. */
+  /** With its subdomains; where another host is asked, and by default, the cookie is for the very host that set it. */
   readonly domain?: string;
   /** Also where the request does not look like https. Default: only where it does. */
   readonly isAlwaysSecure?: boolean;
@@ -27,6 +27,13 @@ export function readSessionCookies(req: Pick<IncomingMessage, "headers">): reado
     if (at !== -1 && pair.slice(0, at).trim() === SESSION_COOKIE) values.add(pair.slice(at + 1).trim());
   }
   return [...values];
+}
+
+/** How the cookie is set where this host is asked: clients refuse one with a domain that the host is not in. */
+export function narrowCookie(options: SessionCookieOptions, host: string): SessionCookieOptions {
+  const { domain, ...ofHost } = options;
+  const name = host.toLowerCase().replace(/:\d*$/, "");
+  return domain === undefined || name === domain || name.endsWith(`.${domain}`) ? options : ofHost;
 }
 
 /**
