@@ -16,8 +16,8 @@ export interface FleetTarget {
   readonly masterKeys: readonly SigningKey[];
   /** Where this was read, for people. */
   readonly source: string;
-  /** What takes requests of strangers, by the origins that people use; only where `cellway dev` says it. */
-  readonly edges?: readonly { readonly address: string; readonly urls: readonly string[] }[];
+  /** What takes requests of strangers on this machine; only where `cellway dev` says it. */
+  readonly edges?: readonly { readonly address: string }[];
   /** A file with the secret by which those explain themselves. */
   readonly operatorTokenFile?: string;
 }
@@ -59,7 +59,9 @@ export function findFleet(dataDir: string | undefined, ctx: CommandContext): Fle
 
 /** Where what takes requests for this origin is reached; undefined when nothing known does. */
 export function findEdge({ edges = [] }: FleetTarget, origin: string): string | undefined {
-  return edges.find(({ urls }) => urls.includes(origin))?.address;
+  const { hostname, port } = new URL(origin);
+  if (!/^(?:127\.0\.0\.1|(?:.+\.)?localhost)$/.test(hostname)) return undefined;
+  return edges.find((edge) => new URL(edge.address).port === port)?.address;
 }
 
 /** The secret by which routers explain themselves. @throws UsageError when there is none */
@@ -72,12 +74,12 @@ export function readOperatorToken({ operatorTokenFile }: FleetTarget, ctx: Comma
 
 /** The routers, and control for its gateway. */
 function findEdges({ edges, silos, operatorTokenFile }: FleetFile): Pick<FleetTarget, "edges" | "operatorTokenFile"> {
-  const control = silos
-    .filter(({ name }) => name === CONTROL_SILO_NAME)
-    .map(({ httpAddress }) => {
-      return { address: httpAddress, urls: [httpAddress, httpAddress.replace("127.0.0.1", "localhost")] };
-    });
-  return { edges: [...edges, ...control], ...(operatorTokenFile !== undefined && { operatorTokenFile }) };
+  const control = silos.filter(({ name }) => name === CONTROL_SILO_NAME);
+  const addresses = [...edges.map(({ address }) => address), ...control.map(({ httpAddress }) => httpAddress)];
+  return {
+    edges: addresses.map((address) => ({ address })),
+    ...(operatorTokenFile !== undefined && { operatorTokenFile }),
+  };
 }
 
 /**

@@ -26,6 +26,9 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 export class Browser {
   private readonly cookies = new Map<string, Cookie>();
 
+  /** @param always - headers that a page adds to each request. */
+  constructor(private readonly always: Readonly<Record<string, string>> = {}) {}
+
   get(url: string): Promise<BrowserAnswer> {
     return this.ask("GET", url);
   }
@@ -58,6 +61,7 @@ export class Browser {
   private send({ method, url, body }: { method: string; url: URL; body: unknown }) {
     const cookie = this.select(url).map(([name, { value }]) => `${name}=${value}`);
     const headers = {
+      ...this.always,
       host: url.host,
       "user-agent": "a browser of a test",
       ...(cookie.length > 0 && { cookie: cookie.join("; ") }),
@@ -96,9 +100,11 @@ export class Browser {
     const attributes = new Map(rest.map((part) => splitOnce(part.toLowerCase())));
     const [name, value] = splitOnce(pair);
     const domain = attributes.get("domain")?.replace(/^\./, "");
-    // One for a host that the answer is not from is refused.
+    // One for a host that the answer is not from is refused, and so is one for all there is below a single label.
     if (domain !== undefined && hostname !== domain && !hostname.endsWith(`.${domain}`)) return;
-    const cookie = { value, domain: domain ?? hostname, isHostOnly: domain === undefined, path: "/" };
+    if (domain?.includes(".") === false && domain !== hostname) return;
+    const isHostOnly = domain?.includes(".") !== true;
+    const cookie = { value, domain: domain ?? hostname, isHostOnly, path: "/" };
     const key = `${name} ${cookie.domain}`;
     if (Number(attributes.get("max-age") ?? "1") <= 0) this.cookies.delete(key);
     else this.cookies.set(key, cookie);

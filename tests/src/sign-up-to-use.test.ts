@@ -12,14 +12,20 @@ let fleet: DevFleet;
 let control: string;
 let us: string;
 let de: string;
+/** Where the same is without a session: clients share no cookie with what is below localhost. */
+let plain: Record<"control" | "us" | "de", string>;
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), "cellway-dev-"));
   const portBase = await findPortBase();
   fleet = await startDev(dataDir, portBase, "--seed", "none");
-  control = `http://localhost:${portBase}`;
-  us = `http://us.localhost:${portBase + 100}`;
-  de = `http://de.localhost:${portBase + 100}`;
+  const at = (domain: string) => ({
+    control: `http://${domain}:${portBase}`,
+    us: `http://us.${domain}:${portBase + 100}`,
+    de: `http://de.${domain}:${portBase + 100}`,
+  });
+  ({ control, us, de } = at("cellway.localhost"));
+  plain = at("localhost");
 }, 90_000);
 afterAll(async () => {
   fleet?.child.kill("SIGTERM");
@@ -72,7 +78,7 @@ test("sign up at control, create an organization in de, invite a second user, us
     }
     const target = `${ORGANIZATION}teams/?cursor=1`;
     const refused = await browser.get(us + target);
-    expect(refused).toMatchObject({ status: 421, body: { code: "WRONG_LOCALITY", url: de + target } });
+    expect(refused).toMatchObject({ status: 421, body: { code: "WRONG_LOCALITY", url: plain.de + target } });
   }
   expect((await new Browser().get(de + ORGANIZATION)).status).toBe(401);
   // What is done by one way is seen by the other.
@@ -82,8 +88,27 @@ test("sign up at control, create an organization in de, invite a second user, us
 
   // What answers say of the organization's address is where it is served.
   const { url } = (await ada.get(control + ORGANIZATION)).body as { url: string };
-  expect(new URL(url).origin).toBe(de);
+  expect(new URL(url).origin).toBe(plain.de);
   expect((await ada.get(`${control}/api/0/organizations/`)).body).toMatchObject([{ slug: "umlaut", locality: "de" }]);
+
+  // At localhost itself a session is for control and its gateway; with a token made by it every host is reached.
+  const { login, password } = { login: "ada", password: PASSWORD };
+  const there = new Browser();
+  expect((await there.post(`${plain.control}/api/0/auth/login/`, { login, password })).status).toBe(200);
+  expect([there.cookiesFor(plain.control), there.cookiesFor(plain.de)]).toEqual([["cellway_session"], []]);
+  expect((await there.get(plain.control + ORGANIZATION)).body).toMatchObject({ slug: "umlaut" });
+  const wish = { name: "test", scopes: ["org:read"] };
+  const { token } = (await there.post(`${plain.control}/api/0/api-tokens/`, wish)).body as { token: string };
+  const bearer = new Browser({ authorization: `Bearer ${token}` });
+  await until("the cell knows the token", async () => (await bearer.get(plain.de + ORGANIZATION)).status === 200);
+  for (const path of ["", "nothing/"]) {
+    const byRouter = comparable(await bearer.get(plain.de + ORGANIZATION + path));
+    expect(comparable(await bearer.get(plain.control + ORGANIZATION + path))).toEqual(byRouter);
+  }
+  expect(await bearer.get(plain.us + ORGANIZATION)).toMatchObject({
+    status: 421,
+    body: { code: "WRONG_LOCALITY", url: plain.de + ORGANIZATION },
+  });
 
   expect((await ada.post(`${control}/api/0/auth/logout/`, undefined)).status).toBe(200);
   expect(ada.cookiesFor(de)).toEqual([]);

@@ -114,8 +114,8 @@ function formatUrlExplanation({ url, control, router, differences }: UrlExplanat
     lines.push(`The router answers ${router.refusal.status} ${router.refusal.code}: ${router.refusal.detail}`);
   if (control === null && router === null)
     lines.push("", "It carries no organization and no project key; a static or pinned route is explained by --router.");
-  if (control !== null && router !== null)
-    lines.push(differences.length === 0 ? "They agree." : `They differ: ${differences.join(", ")}.`);
+  if (differences.length > 0) lines.push(`They differ: ${differences.join(", ")}.`);
+  else if (control !== null && explained !== undefined) lines.push("They agree.");
   return lines.join("\n");
 }
 

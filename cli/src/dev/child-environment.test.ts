@@ -27,7 +27,7 @@ test("a cell is told who it is, where it listens and where its keys are; control
     CELLWAY_RPC_TOKENS_ALLOWED: "true",
     CELLWAY_RPC_REFLECTION: "open",
     CELLWAY_HTTP_TRUSTED_PROXIES: "127.0.0.1,::1",
-    CELLWAY_SESSION_COOKIE_DOMAIN: "localhost",
+    CELLWAY_SESSION_COOKIE_DOMAIN: "cellway.localhost",
     CELLWAY_EDGE_OPERATOR_TOKEN: "the-operator-token",
   });
   const control = environmentOf("control", { CELLWAY_CELL: "us9" });
@@ -47,6 +47,7 @@ test("a router is told its name, ports and localities, and where control and its
     CELLWAY_EDGE_LISTEN: "http://127.0.0.1:9100",
     CELLWAY_HTTP_LISTEN: "http://127.0.0.1:9101",
     CELLWAY_EDGE_LOCALITIES: "us,de",
+    CELLWAY_EDGE_HOSTS: "us.cellway.localhost=us,de.cellway.localhost=de",
     CELLWAY_EDGE_LOCALITY_URL: "http://{locality}.localhost:9100",
     CELLWAY_CONTROL_RPC_ADDRESS: "http://127.0.0.1:9001",
     CELLWAY_RPC_KEYS_FILE: "/data/keys/edge-router.keys",

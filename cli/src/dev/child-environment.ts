@@ -1,6 +1,6 @@
-import { ALIASES } from "@cellway/silo";
+import { ALIASES, type Topology } from "@cellway/silo";
 import type { Environment } from "../context.js";
-import type { FleetPlan, PlannedEdge, PlannedSilo } from "./fleet-plan.js";
+import { DEV_DOMAIN, type FleetPlan, type PlannedEdge, type PlannedSilo } from "./fleet-plan.js";
 
 /** Settings that `dev` decides, or that would contradict those. All others of the caller reach the silos and routers. */
 const DECIDED = [
@@ -13,6 +13,7 @@ const DECIDED = [
   "CELLWAY_RPC_KEYS",
   "CELLWAY_RPC_KEYS_FILE",
   "CELLWAY_CONTROL_RPC_ADDRESS",
+  "CELLWAY_EDGE_HOSTS",
   "CELLWAY_EDGE_NAME",
   "CELLWAY_EDGE_LISTEN",
   "CELLWAY_EDGE_LOCALITIES",
@@ -24,7 +25,7 @@ const DECIDED = [
 
 /**
  * The environment of one silo's process. For development: the schema is open, tokens are accepted, routers here are believed, the
- * session cookie is for all hosts below localhost, and every call is logged, unless the caller's environment says otherwise.
+ * session cookie is for all hosts below cellway.localhost, and every call is logged, unless the caller's environment says otherwise.
  */
 export function createChildEnvironment(
   env: Environment,
@@ -35,8 +36,8 @@ export function createChildEnvironment(
     CELLWAY_LOG_LEVEL: "debug",
     CELLWAY_RPC_TOKENS_ALLOWED: "true",
     CELLWAY_RPC_REFLECTION: "open",
-    // Whoever logs in at localhost, which is control, is known at us.localhost too.
-    CELLWAY_SESSION_COOKIE_DOMAIN: "localhost",
+    // No client shares cookies between localhost and what is below it.
+    CELLWAY_SESSION_COOKIE_DOMAIN: DEV_DOMAIN,
     ...(silo.kind === "cell" ? { CELLWAY_HTTP_TRUSTED_PROXIES: "127.0.0.1,::1" } : {}),
     ...inherit(env),
     ...(silo.kind === "cell" ? { CELLWAY_CELL: silo.name } : {}),
@@ -59,6 +60,7 @@ export function createEdgeEnvironment(
   return {
     ...(edge.kind === "ingest-router" ? { CELLWAY_EDGE_LEGACY_HOSTS: "localhost" } : {}),
     ...inherit(env),
+    ...(edge.kind === "locality-router" ? { CELLWAY_EDGE_HOSTS: listHosts(plan.topology) } : {}),
     CELLWAY_EDGE_NAME: edge.name,
     CELLWAY_EDGE_LISTEN: edge.address,
     CELLWAY_HTTP_LISTEN: edge.httpAddress,
@@ -69,6 +71,11 @@ export function createEdgeEnvironment(
     CELLWAY_EDGE_ROUTES_FILE: files.routes,
     CELLWAY_EDGE_OPERATOR_TOKEN: files.operatorToken,
   };
+}
+
+/** `us.cellway.localhost=us,…`: for clients with a session. */
+function listHosts({ localities }: Topology): string {
+  return [...localities.keys()].map((locality) => `${locality}.${DEV_DOMAIN}=${locality}`).join(",");
 }
 
 function inherit(env: Environment): Record<string, string | undefined> {

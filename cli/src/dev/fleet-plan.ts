@@ -39,6 +39,9 @@ export interface FleetPlan {
 
 const HOST = "127.0.0.1";
 
+/** Control and all localities below it share a session: `cellway.localhost`, `us.cellway.localhost`. */
+export const DEV_DOMAIN = "cellway.localhost";
+
 /** The cells of the demo fleet; each is ten ports after the one before. */
 const CELLS = [
   { name: "us1", number: 1 },

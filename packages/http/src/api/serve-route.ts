@@ -14,7 +14,7 @@ import { createNotFoundProblem, ProblemError } from "./problem-error.js";
 import type { RateLimiter } from "./rate-limit.js";
 import { hasScope, isAtLeast, type Principal, type PublicRoute, type RouteOrganization } from "./route.js";
 import { readSessionClient, setSession } from "./session-client.js";
-import type { SessionCookieOptions } from "./session-cookie.js";
+import { narrowCookie, type SessionCookieOptions } from "./session-cookie.js";
 import { assertOwnOrigin } from "./session-origin.js";
 import { type RequestClient, type RequestTrust, readClient, toLimitKey } from "./trust.js";
 
@@ -79,7 +79,8 @@ export async function serveRoute<C>(
     const asked = { context, params, query, body, principal, organization, idempotencyKey, sessionClient };
     const carryOut = async (): Promise<SentAnswer> => {
       const { session, nextCursor, body: said } = await route.handle(asked);
-      if (session !== undefined) setSession(reply, session, parts.sessionCookie, client.isHttps);
+      const cookie = session === null ? parts.sessionCookie : narrowCookie(parts.sessionCookie, client.host);
+      if (session !== undefined) setSession(reply, session, cookie, client.isHttps);
       const sent = { status: route.status ?? 200, body: route.response.parse(said) };
       return nextCursor === undefined ? sent : { ...sent, nextCursor };
     };

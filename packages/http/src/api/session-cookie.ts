@@ -5,7 +5,7 @@ export const SESSION_COOKIE = "cellway_session";
 
 /** How the session cookie is set. It is always HttpOnly, SameSite=Lax and for all paths. */
 export interface SessionCookieOptions {
-  /** With its subdomains. Default: the very host that set it. */
+  /** With its subdomains; where another host is asked, and by default, the cookie is for the very host that set it. */
   readonly domain?: string;
   /** Also where the request does not look like https. Default: only where it does. */
   readonly isAlwaysSecure?: boolean;
@@ -29,14 +29,26 @@ export function readSessionCookies(req: Pick<IncomingMessage, "headers">): reado
   return [...values];
 }
 
-/** The Set-Cookie header that gives a session. */
-export function formatSessionCookie(
+/** How the cookie is set where this host is asked: clients refuse one with a domain that the host is not in. */
+export function narrowCookie(options: SessionCookieOptions, host: string): SessionCookieOptions {
+  const { domain, ...ofHost } = options;
+  const name = host.toLowerCase().replace(/:\d*$/, "");
+  return domain === undefined || name === domain || name.endsWith(`.${domain}`) ? options : ofHost;
+}
+
+/**
+ * The Set-Cookie headers that give a session. Where a domain is set, one of the very host, from before it was, goes: a browser
+ * would send both.
+ */
+export function formatSessionCookies(
   { token, expiresAt }: GivenSession,
   options: SessionCookieOptions,
   request: { readonly isHttps: boolean; readonly nowMs: number },
-): string {
+): readonly string[] {
   const maxAgeSeconds = Math.max(0, Math.floor((expiresAt.getTime() - request.nowMs) / 1000));
-  return format(token, maxAgeSeconds, options, request.isHttps);
+  const given = format(token, maxAgeSeconds, options, request.isHttps);
+  const { domain, ...ofHost } = options;
+  return domain === undefined ? [given] : [format("", 0, ofHost, request.isHttps), given];
 }
 
 /** The Set-Cookie headers that take a session away: also one of the very host, from before a domain was set. */
