@@ -113,7 +113,9 @@ test("a method that an operator switched off is refused by the caller's side and
 
 test("an unmapped organization costs no network call", async () => {
   const sent: string[] = [];
-  if (fleet.memory !== undefined) fleet.memory.onRequest = (request) => void sent.push(request.url);
+  // What outboxes still deliver of the tests before is not sent for these calls.
+  const note = ({ url }: { url: string }): void => void (url.includes("/cellway.outbox.") || sent.push(url));
+  if (fleet.memory !== undefined) fleet.memory.onRequest = note;
   const organizations = fleet.client(OrganizationService);
   expect((await organizations.getOrganizationBySlug({ slug: "nobody" })).organization).toBeUndefined();
   expect(await failureOf(organizations.listTeams({ organizationId: "77" }))).toEqual({

@@ -209,6 +209,20 @@ test("a session that was revoked while a cell was away is refused there when it 
   await until("it was told", async () => (await browser.send(fleet.cell("us1"), "GET", path)).status === 401);
 }, 60_000);
 
+test("a session that was revoked just before control went away is refused in its cell once control is back", async () => {
+  const { browser, path } = await signUpIn("us1");
+  const cell = fleet.cell("us1");
+  const address = fleet.topology.cells.get("us1")?.rpcAddress ?? "";
+  fleet.memory?.down.add(address);
+  await browser.copy().send(fleet.control, "POST", "/api/0/auth/logout/");
+  await fleet.stopSilo("control");
+  fleet.memory?.down.delete(address);
+  // The bound of a logout: control has not told it yet, and cannot be asked.
+  expect((await browser.send(cell, "GET", path)).status).toBe(200);
+  await fleet.restart("control");
+  await until("the cell was told", async () => (await browser.send(cell, "GET", path)).status === 401);
+}, 60_000);
+
 test("use in a cell keeps a session alive, there while control is away, and in control once it is back", async () => {
   const [used, local, unused] = [await signUpIn("us1"), await signUpIn("us1"), await signUpIn("us1")];
   const stranger = await signUp();

@@ -262,6 +262,7 @@ describe("monolith", () => {
       "control.team_mapping.team_id: the cell says when it is gone",
       "cell.user_replica.user_id: control says when it is gone",
       "cell.api_token_replica.user_id: control says when it is gone",
+      "cell.session_replica.user_id: control says when it is gone",
       "cell.integration_replica.integration_id: control says when it is gone",
       "cell.organization_integration_replica.integration_id: control says when it is gone",
       "cell.organization_integration_replica.organization_integration_id: control says when it is gone",

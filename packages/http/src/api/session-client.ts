@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { SessionClient } from "./route.js";
 import {
   formatEndedSessionCookies,
-  formatSessionCookie,
+  formatSessionCookies,
   type GivenSession,
   readSessionCookies,
   type SessionCookieOptions,
@@ -32,6 +32,6 @@ export function setSession(
   const cookies =
     session === null
       ? [...formatEndedSessionCookies(options, isHttps)]
-      : [formatSessionCookie(session, options, { isHttps, nowMs: Date.now() })];
+      : [...formatSessionCookies(session, options, { isHttps, nowMs: Date.now() })];
   reply.header("set-cookie", cookies);
 }

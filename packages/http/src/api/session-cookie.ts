@@ -29,14 +29,19 @@ export function readSessionCookies(req: Pick<IncomingMessage, "headers">): reado
   return [...values];
 }
 
-/** The Set-Cookie header that gives a session. */
-export function formatSessionCookie(
+/**
+ * The Set-Cookie headers that give a session. Where a domain is set, one of the very host, from before it was, goes: a browser
+ * would send both.
+ */
+export function formatSessionCookies(
   { token, expiresAt }: GivenSession,
   options: SessionCookieOptions,
   request: { readonly isHttps: boolean; readonly nowMs: number },
-): string {
+): readonly string[] {
   const maxAgeSeconds = Math.max(0, Math.floor((expiresAt.getTime() - request.nowMs) / 1000));
-  return format(token, maxAgeSeconds, options, request.isHttps);
+  const given = format(token, maxAgeSeconds, options, request.isHttps);
+  const { domain, ...ofHost } = options;
+  return domain === undefined ? [given] : [format("", 0, ofHost, request.isHttps), given];
 }
 
 /** The Set-Cookie headers that take a session away: also one of the very host, from before a domain was set. */
