@@ -9,6 +9,7 @@ export {
 } from "./project-configs.js";
 export {
   ENVELOPE_HEADER_MAX_BYTES,
+  explainKeyFault,
   isPublicKey,
   type KeySource,
   parseEnvelopeHeader,

@@ -41,6 +41,19 @@ export function readPublicKey({ headers, url }: RequestHead): StatedKey {
   return said === null ? { kind: "none" } : state("sentry_key", said);
 }
 
+/** Why a request without a key that could be one is refused, for whoever sent it. */
+export function explainKeyFault(stated: Exclude<StatedKey, { readonly kind: "key" }>) {
+  return stated.kind === "none"
+    ? ({
+        code: "PROJECT_KEY_MISSING",
+        detail: "Name the project's public key: X-Sentry-Auth, or ?sentry_key=",
+      } as const)
+    : ({
+        code: "PROJECT_KEY_MALFORMED",
+        detail: `${stated.from}: a public key is 32 lower-case hexadecimal digits`,
+      } as const);
+}
+
 /** The key of the DSN in the first line of an envelope: what tunnels send. */
 export function readEnvelopeKey(line: string): StatedKey {
   const header = parseEnvelopeHeader(line);

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { CELL_HEADER, ProblemError } from "@cellway/http";
 import {
   BodyError,
+  explainKeyFault,
   parseIngestPath,
   readBody,
   readEnvelopeKey,
@@ -55,10 +56,10 @@ export async function accept(
 
 /** Whose the request is, and that it may be taken in. */
 async function admit(state: IngestState, req: IncomingMessage, stated: StatedKey): Promise<ProjectKeyInUse> {
-  if (stated.kind === "none")
-    throw new Refusal("PROJECT_KEY_MISSING", "Name the project's public key: X-Sentry-Auth, or ?sentry_key=.");
-  if (stated.kind === "malformed")
-    throw new Refusal("PROJECT_KEY_MALFORMED", `${stated.from}: a public key is 32 lower-case hexadecimal digits.`);
+  if (stated.kind !== "key") {
+    const { code, detail } = explainKeyFault(stated);
+    throw new Refusal(code, `${detail}.`);
+  }
   const key = await state.keys.find(stated.publicKey);
   if (key === undefined) throw createUnknownKeyRefusal(req);
   if (parseIngestPath(req.url ?? "")?.projectId !== key.projectId)

@@ -8,7 +8,7 @@ import {
   type Problem,
   parseOrganizationKey,
 } from "@cellway/http";
-import { CORS_HEADERS, isPublicKey, readPublicKey, type StatedKey } from "@cellway/ingest-protocol";
+import { CORS_HEADERS, explainKeyFault, isPublicKey, readPublicKey, type StatedKey } from "@cellway/ingest-protocol";
 import type { Outcome } from "./outcome.js";
 
 /** What is embedded in pages of others, and is told by the DSN of a project whose it is: `/api/embed/error-page/?dsn=…`. */
@@ -66,11 +66,10 @@ export async function decideByDsn(ctx: EdgeContext, { url = "" }: Asked): Promis
 }
 
 function createKeyProblem(stated: Exclude<StatedKey, { kind: "key" }>): Problem {
-  if (stated.kind === "malformed") return createMalformed(stated.from);
-  const detail = "Name the project's public key: X-Sentry-Auth, or ?sentry_key=";
-  return createEdgeProblem("PROJECT_KEY_MISSING", detail);
+  const { code, detail } = explainKeyFault(stated);
+  return createEdgeProblem(code, detail);
 }
 
-function createMalformed(from: string): Problem {
-  return createEdgeProblem("PROJECT_KEY_MALFORMED", `${from}: a public key is 32 lower-case hexadecimal digits`);
+function createMalformed(from: "dsn"): Problem {
+  return createKeyProblem({ kind: "malformed", from });
 }

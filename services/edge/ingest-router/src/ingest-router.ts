@@ -4,6 +4,7 @@ import {
   DEFAULT_PROXY_LIMITS,
   type EdgeHandlers,
   type EdgeServerLimits,
+  INGEST_LISTENER,
   type ProxyLimits,
   startAdminServer,
   startEdgeServer,
@@ -22,7 +23,7 @@ import {
   type ProjectConfigContext,
   type ProjectConfigLimits,
 } from "./project-configs/context.js";
-import { INGEST_LISTENER, routeEnvelope } from "./route-envelope.js";
+import { routeEnvelope } from "./route-envelope.js";
 import { createScopes, type ScopeRules } from "./scope.js";
 import { serveRelay } from "./serve-relay.js";
 

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from "node:http";
 import {
-  type CellListener,
   createEdgeProblem,
   createSending,
   decideByKey,
@@ -11,24 +10,18 @@ import {
 } from "@cellway/http";
 import {
   ENVELOPE_HEADER_MAX_BYTES,
+  explainKeyFault,
   parseIngestPath,
   readEnvelopeKey,
   readPublicKey,
   type StatedKey,
 } from "@cellway/ingest-protocol";
 import { peekLine } from "./peek-line.js";
-import { createHostUnknown, createRefusal } from "./problems.js";
+import { createHostUnknown } from "./problems.js";
 import type { Scope, Scopes } from "./scope.js";
 
 /** In which the first line of an envelope that names its key there must be here, in milliseconds. */
 const FIRST_LINE_TIMEOUT_MS = 5_000;
-
-/** Where cells take events. */
-export const INGEST_LISTENER: CellListener = {
-  addressOf: ({ ingestAddress, httpAddress }) => (ingestAddress === "" ? httpAddress : ingestAddress),
-  remedyOf: ({ name }) =>
-    `Nobody has said where ${name} takes events: cellway cells update ${name} --http-address ORIGIN.`,
-};
 
 /** What requests are routed with. */
 export interface IngestContext extends EdgeContext {
@@ -44,11 +37,9 @@ export async function routeEnvelope(ctx: IngestContext, req: IncomingMessage): P
   const path = parseIngestPath(target);
   if (path === undefined) return createEdgeProblem("PATH_UNKNOWN", "Nothing is taken in at this path.");
   const stated = await findKey(req, path.endpoint);
-  if (stated.kind === "none")
-    return createRefusal(401, "PROJECT_KEY_MISSING", "Name the project's public key: X-Sentry-Auth, or ?sentry_key=");
-  if (stated.kind === "malformed") {
-    const detail = `${stated.from}: a public key is 32 lower-case hexadecimal digits`;
-    return createRefusal(401, "PROJECT_KEY_MALFORMED", detail);
+  if (stated.kind !== "key") {
+    const { code, detail } = explainKeyFault(stated);
+    return createEdgeProblem(code, `${detail}.`);
   }
   const refuse = createLocalityRule(ctx, scope, target);
   const decision = await decideByKey(ctx, { key: { kind: "projectKey", value: stated.publicKey }, refuse });

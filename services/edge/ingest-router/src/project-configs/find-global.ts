@@ -1,5 +1,5 @@
+import { INGEST_LISTENER } from "@cellway/http";
 import type { ProjectConfigsRequest } from "@cellway/ingest-protocol";
-import { INGEST_LISTENER } from "../route-envelope.js";
 import type { Scope } from "../scope.js";
 import { askCell } from "./ask-cell.js";
 import type { ProjectConfigContext } from "./context.js";

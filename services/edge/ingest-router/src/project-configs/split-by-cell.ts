@@ -1,6 +1,6 @@
+import { INGEST_LISTENER } from "@cellway/http";
 import { isPublicKey } from "@cellway/ingest-protocol";
 import type { Finding } from "@cellway/locator";
-import { INGEST_LISTENER } from "../route-envelope.js";
 import type { Scope } from "../scope.js";
 import type { ProjectConfigContext } from "./context.js";
 import type { Deadline } from "./deadline.js";
