@@ -1,9 +1,16 @@
 import type { BlockList } from "node:net";
-import { parseTrustedProxies, type RequestTrust, type SessionCookieOptions } from "@cellway/http";
+import {
+  DEFAULT_ROUTE_LIMITS,
+  parseTrustedProxies,
+  type RequestTrust,
+  type RouteLimits,
+  type SessionCookieOptions,
+} from "@cellway/http";
 import { ConfigError, type SettingsReader } from "@cellway/silo";
 import { DEFAULT_SESSION_TIMEOUTS, type SessionTimeouts } from "@cellway/user";
 import type { SettingName } from "./settings.js";
 
+const ROUTE_LIMIT_MAX = 1_000_000;
 const SESSION_SECONDS_MIN = 60;
 const SESSION_SECONDS_MAX = 366 * 24 * 60 * 60;
 
@@ -12,6 +19,15 @@ export function readRequestTrust(reader: SettingsReader): RequestTrust {
   return {
     trustedProxies: readTrustedProxies(reader, "CELLWAY_HTTP_TRUSTED_PROXIES"),
     allowedOrigins: readAllowedOrigins(reader),
+  };
+}
+
+/** How many requests a minute a process serves. @throws ConfigError */
+export function readRouteLimits(reader: SettingsReader): RouteLimits {
+  return {
+    perToken: readLimit(reader, "CELLWAY_HTTP_TOKEN_LIMIT", DEFAULT_ROUTE_LIMITS.perToken),
+    perOrganization: readLimit(reader, "CELLWAY_HTTP_ORGANIZATION_LIMIT", DEFAULT_ROUTE_LIMITS.perOrganization),
+    perStranger: readLimit(reader, "CELLWAY_HTTP_STRANGER_LIMIT", DEFAULT_ROUTE_LIMITS.perStranger),
   };
 }
 
@@ -61,6 +77,13 @@ function readAllowedOrigins(reader: SettingsReader): ReadonlySet<string> {
     throw badValue("CELLWAY_HTTP_ALLOWED_ORIGINS", wrong, rule);
   }
   return new Set(origins);
+}
+
+function readLimit(reader: SettingsReader, name: SettingName, fallback: number): number {
+  const text = reader.read(name);
+  const limit = text === undefined ? fallback : /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (limit >= 1 && limit <= ROUTE_LIMIT_MAX) return limit;
+  throw badValue(name, text ?? "", `must be whole requests a minute, 1 to ${ROUTE_LIMIT_MAX}`);
 }
 
 function readSeconds(reader: SettingsReader, name: SettingName, fallback: number): number {

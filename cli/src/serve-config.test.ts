@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DEFAULT_ROUTE_LIMITS } from "@cellway/http";
 import type { Alias } from "@cellway/silo";
 import { ConfigError } from "@cellway/silo";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
@@ -158,6 +159,16 @@ describe("good settings", () => {
     ]).toEqual([true, false]);
   });
 
+  test("requests a minute are limited as the settings say", () => {
+    const limits = {
+      CELLWAY_HTTP_TOKEN_LIMIT: "10",
+      CELLWAY_HTTP_ORGANIZATION_LIMIT: "20",
+      CELLWAY_HTTP_STRANGER_LIMIT: "5",
+    };
+    expect(parse({ ...GOOD, ...limits }).routeLimits).toEqual({ perToken: 10, perOrganization: 20, perStranger: 5 });
+    expect(parse(GOOD).routeLimits).toEqual(DEFAULT_ROUTE_LIMITS);
+  });
+
   test("how sessions last, and their cookie, is said by settings; a short life shortens the time without use", () => {
     const config = parse({
       ...GOOD,
@@ -227,6 +238,7 @@ describe("bad settings name source, key, value and rule", () => {
     ["CELLWAY_EDGE_OPERATOR_TOKEN", "short", { value: "(hidden)", rule: /at least 32 printable/ }],
     ["CELLWAY_HTTP_TRUSTED_PROXIES", "10.0.0.0/8 router", { value: "router", rule: /must be addresses or networks/ }],
     ["CELLWAY_HTTP_ALLOWED_ORIGINS", "https://app.example.com/", { rule: /must be origins as browsers write them/ }],
+    ["CELLWAY_HTTP_STRANGER_LIMIT", "0", { value: "0", rule: /must be whole requests a minute, 1 to/ }],
     ["CELLWAY_SESSION_COOKIE_DOMAIN", "https://example.com", { rule: /must be a domain in lower case/ }],
     ["CELLWAY_SESSION_COOKIE_SECURE", "yes", { value: "yes", rule: "must be one of auto, always" }],
     ["CELLWAY_SESSION_MAX_SECONDS", "30d", { value: "30d", rule: /must be whole seconds, 60 to/ }],

@@ -1,6 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { parseEdgeFeedKeys } from "@cellway/directory";
-import type { RequestTrust, SessionCookieOptions } from "@cellway/http";
+import type { RequestTrust, RouteLimits, SessionCookieOptions } from "@cellway/http";
 import { parseKeys, type ReflectionAccess, type SigningKey, servicePolicyOf } from "@cellway/rpc";
 import {
   ALIASES,
@@ -20,7 +20,7 @@ import type { LogLevel } from "@cellway/telemetry";
 import type { SessionTimeouts } from "@cellway/user";
 import type { Environment } from "./context.js";
 import { readGatewaySettings } from "./edge-settings.js";
-import { readRequestTrust, readSessionCookie, readSessionTimeouts } from "./http-config.js";
+import { readRequestTrust, readRouteLimits, readSessionCookie, readSessionTimeouts } from "./http-config.js";
 import { type LiveSetting, readLiveSetting, readTextFile } from "./live-setting.js";
 import { DEFAULT_HTTP_LISTEN, DEFAULT_RPC_LISTEN, SETTINGS, type SettingName } from "./settings.js";
 import type { SiloKind } from "./silo-kinds.js";
@@ -38,6 +38,7 @@ export interface ServeConfig {
   /** How control sends on what is its cells'. */
   readonly gateway: ReturnType<typeof readGatewaySettings>;
   readonly sessionCookie: SessionCookieOptions;
+  readonly routeLimits: RouteLimits;
   /** How long new sessions last. */
   readonly sessions: SessionTimeouts;
   /** A secret: where the keys come from, already parsed once. */
@@ -100,6 +101,7 @@ export function parseServeConfig(
     trust: readRequestTrust(reader),
     gateway: readGatewaySettings(reader),
     sessionCookie: readSessionCookie(reader),
+    routeLimits: readRouteLimits(reader),
     sessions: readSessionTimeouts(reader),
     keys,
     disabledMethods,

@@ -1,3 +1,4 @@
+import { DEFAULT_ROUTE_LIMITS } from "@cellway/http";
 import { oldNamesOf } from "@cellway/silo";
 import { DEFAULT_SESSION_TIMEOUTS } from "@cellway/user";
 import { formatTable, heading } from "./table.js";
@@ -80,6 +81,24 @@ export const SETTINGS = [
     "none",
     "origins",
     "Origins besides the very host whose requests with a session cookie may change something: https://app.example.com.",
+  ),
+  setting(
+    "CELLWAY_HTTP_TOKEN_LIMIT",
+    String(DEFAULT_ROUTE_LIMITS.perToken),
+    "requests a minute",
+    "What each process of a silo serves one API token or session; n processes serve up to n times as much. This and the next: to 1000000.",
+  ),
+  setting(
+    "CELLWAY_HTTP_ORGANIZATION_LIMIT",
+    String(DEFAULT_ROUTE_LIMITS.perOrganization),
+    "requests a minute",
+    "The same for one organization, whoever of its members asks.",
+  ),
+  setting(
+    "CELLWAY_HTTP_STRANGER_LIMIT",
+    String(DEFAULT_ROUTE_LIMITS.perStranger),
+    "requests a minute",
+    "The same for one address without an accepted token or session.",
   ),
   setting(
     "CELLWAY_SESSION_COOKIE_DOMAIN",

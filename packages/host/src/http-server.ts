@@ -9,6 +9,7 @@ import {
   type OperatorPage,
   type PublicRoute,
   type RequestTrust,
+  type RouteLimits,
   type SessionCookieOptions,
   startHttpServer,
   toJsonAnswer,
@@ -32,6 +33,8 @@ export interface HttpPolicy {
   readonly trust?: RequestTrust;
   /** How it sets the session cookie. Default for the very host, and Secure where the request was https. */
   readonly sessionCookie?: SessionCookieOptions;
+  /** How many requests a minute it serves. Default that of packages/http. */
+  readonly routeLimits?: RouteLimits;
 }
 
 /** Serves `/healthz`, `/readyz`, `/metrics` and `routes` at an http:// origin; port 0 lets the system choose. */

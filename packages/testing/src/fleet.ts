@@ -43,6 +43,8 @@ export interface FleetOptions {
   readonly now?: () => number;
   /** What the HTTP listeners of all silos believe of requests. Default nothing. */
   readonly trust?: SiloConfig["trust"];
+  /** How many requests a minute silos serve over HTTP. Default that of packages/http. */
+  readonly routeLimits?: SiloConfig["routeLimits"];
 }
 
 /** One silo of a fleet, with what a test may turn. */
@@ -191,6 +193,7 @@ async function startFleetSilo(silo: Silo, databaseUrl: string, fleet: FleetParts
       ...(options.oldNames === undefined ? {} : { oldNames: options.oldNames }),
       ...(options.now === undefined ? {} : { now: options.now }),
       ...(options.trust === undefined ? {} : { trust: options.trust }),
+      ...(options.routeLimits === undefined ? {} : { routeLimits: options.routeLimits }),
     },
     options.modulesOf?.(silo.name) ?? options.modules,
   );

@@ -120,7 +120,11 @@ function createApp<C>(options: HttpServerOptions<C>): FastifyInstance {
   }
   app.setNotFoundHandler((request, reply) => sendProblem(reply, request.id, createNotFoundProblem()));
   app.setErrorHandler((error: Error, request, reply) => {
-    const problem = isOfFastify(error) ? toRequestProblem(error) : toProblem(error);
+    const problem = isOfFastify(error)
+      ? toRequestProblem(error)
+      : isClientGone(error, request)
+        ? GONE
+        : toProblem(error);
     if (problem.status >= 500) {
       options.logger.error(
         { err: problem.cause, request_id: request.id, route: request.routeOptions.url, status: problem.status },
@@ -235,6 +239,13 @@ function sendProblem(reply: FastifyReply, requestId: string, problem: ProblemErr
 
 function isOfFastify(error: Error): error is FastifyError {
   return "code" in error && typeof error.code === "string" && error.code.startsWith("FST_");
+}
+
+/** Whoever asked has gone before the request was whole: nobody reads the answer, and nothing of ours has failed. */
+const GONE = new ProblemError(400, "REQUEST_ABORTED", "The request ended before it was whole.");
+
+function isClientGone(error: Error, { raw }: FastifyRequest): boolean {
+  return !raw.complete && "code" in error && error.code === "ECONNRESET";
 }
 
 /** What fastify refuses before any route has it. */
