@@ -42,12 +42,17 @@ const sendEvent = (router: { address: string }, { projectId, publicKey }: TestPr
 /** Keys that no project has, and that no look-up has met. */
 const inventKeys = (count: number) => Array.from({ length: count }, () => newEventId());
 
-/** Control takes questions and never answers; the feed that is open goes on. */
-function hangControl(): void {
+/** Control takes questions and does not answer them until it is let go; the feed that is open goes on. @returns what lets it go */
+function hangControl(): () => void {
   const { memory, topology } = fleet;
   if (memory === undefined) throw new Error("needs the in-memory network");
+  let letGo = () => {};
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
   memory.onRequest = ({ url }) =>
-    url.startsWith(topology.controlRpcAddress) && url.includes("DirectoryService") ? new Promise(() => {}) : undefined;
+    url.startsWith(topology.controlRpcAddress) && url.includes("DirectoryService") ? held : undefined;
+  return letGo;
 }
 
 test("defects 7, 10 and 21: while control is away a router restarts from its file and routes; a new key is 503 and pending, never absent; then it is known", async () => {
@@ -93,7 +98,7 @@ test("defects 7, 10 and 21: while control is away a router restarts from its fil
 test("defect 8: while control hangs, many unknown keys take as long as one, and what is known is not held up", async () => {
   const router = await startIngest(fleet, { configLimits: { deadlineMs: 2_000, lookupMs: 1_000 } });
   await router.whenComplete;
-  hangControl();
+  const letGo = hangControl();
   const unknown = inventKeys(200);
   const startedAt = performance.now();
   const answer = await askRouter(router, { publicKeys: [...unknown, project.publicKey] });
@@ -101,14 +106,16 @@ test("defect 8: while control hangs, many unknown keys take as long as one, and 
   expect(answer.pending.toSorted()).toEqual(unknown.toSorted());
   expect(Object.keys(answer.configs)).toEqual([project.publicKey]);
   expect((await sendEvent(router, project)).status).toBe(200);
+  letGo();
   await router.stop();
 });
 
 test("defect 9: more unknown keys than may be asked for at a time are pending, not absent", async () => {
   const router = await startIngest(fleet, { configLimits: { deadlineMs: 1_000 } });
   await router.whenComplete;
-  hangControl();
+  const letGo = hangControl();
   const unknown = inventKeys(1_000);
   expect((await askRouter(router, { publicKeys: unknown })).pending).toHaveLength(1_000);
+  letGo();
   await router.stop();
 });
