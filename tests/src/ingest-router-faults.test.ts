@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { askRouter, keysOf, useConfigStage } from "./ingest-router-stage.js";
+import { askRouter, keysOf, startIngest, useConfigStage } from "./ingest-router-stage.js";
 import { createTestProject } from "./ingest-stage.js";
 import { until } from "./organizations.js";
 import { announce, type CellListener, startCellListener } from "./router-stage.js";
@@ -70,6 +70,21 @@ describe("defect 22: a cell that does wrong makes its keys pending, never absent
     await until("it is asked in vain", isPending);
     await announce(fleet, "us2", "");
     expect(keysOf(await ask())).toEqual({ configs: [us1.publicKey], pending: [us2.publicKey], unchanged: [] });
+  });
+
+  test("one that has as much in flight as it may, at once", async () => {
+    const { fleet, us1, us2, wrong, misbehave } = stage();
+    await misbehave(() => {});
+    const narrow = await startIngest(fleet, { limits: { inFlightMax: 1 }, configLimits: { deadlineMs: 2_000 } });
+    await narrow.whenComplete;
+    const held = askRouter(narrow, { publicKeys: [us2.publicKey] });
+    await until("the cell has the first question", () => wrong.asked.length > 0);
+    const startedAt = performance.now();
+    const answer = await askRouter(narrow, { publicKeys: [us2.publicKey, us1.publicKey] });
+    expect(performance.now() - startedAt).toBeLessThan(1_500);
+    expect(keysOf(answer)).toEqual({ configs: [us1.publicKey], pending: [us2.publicKey], unchanged: [] });
+    expect((await held).pending).toEqual([us2.publicKey]);
+    await narrow.stop();
   });
 
   test("one that is left alone because it fails again and again, and only for so long", async () => {
