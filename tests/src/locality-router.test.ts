@@ -185,7 +185,7 @@ describe("a route that changes", () => {
 describe("while control is away", () => {
   const cut = () => void fleet.memory?.down.add(fleet.topology.controlRpcAddress);
 
-  test("what is known is routed, and an unknown organization is 503, never 404, nor is it remembered as absent (defects 7, 8 and 10)", async () => {
+  test("what is known is routed, and an unknown organization is 503, never 404, nor is it remembered as absent, however many are asked for (defects 7, 8, 9 and 10)", async () => {
     cut();
     expect((await ask(router, path("acme"))).text).toBe("us1");
     const startedAt = performance.now();

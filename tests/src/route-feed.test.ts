@@ -182,7 +182,7 @@ describe("no stale route survives a reconnect", () => {
 });
 
 describe("a transaction that commits late", () => {
-  test("is not skipped: it was opened first and committed last, while an unrelated one stays open", async () => {
+  test("is not skipped: it was opened first and committed last, while an unrelated one stays open (defect 4)", async () => {
     const unrelated = await writer.begin();
     await unrelated.query("select pg_current_xact_id()");
     const late = await writer.begin();

@@ -9,6 +9,7 @@ import { createEdge } from "./route-feed.js";
 /** An HTTP server that stands for what listens at a cell's HTTP address. */
 export interface CellListener {
   readonly address: string;
+  readonly server: Server;
   /** Paths that it was asked for. */
   readonly asked: string[];
   /** Answers with the cell's name unless it is replaced. */
@@ -29,7 +30,7 @@ export async function startCellListener(name: string): Promise<CellListener> {
       server.close(() => resolve());
       server.closeAllConnections();
     });
-  return Object.assign(cell, { address, asked, stop });
+  return Object.assign(cell, { address, server, asked, stop });
 }
 
 /** Says in the directory where a cell serves HTTP. */

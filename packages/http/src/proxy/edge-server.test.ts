@@ -45,6 +45,17 @@ describe("a stranger who tries", () => {
   });
 });
 
+it("a client that speaks HTTP/2 at once is told 400 in HTTP/1.1, and nothing of it reaches the upstream (defect 12)", async () => {
+  let asked = 0;
+  const { address } = await start((_req, res) => {
+    asked += 1;
+    res.end();
+  });
+  const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+  expect(await sendRaw(address, preface)).toMatch(/^HTTP\/1\.1 400 /);
+  expect(asked).toBe(0);
+});
+
 describe("an upgrade", () => {
   it("ties both connections together, bytes in both directions, and both end with one", async () => {
     const stage = await start(echo);

@@ -101,7 +101,7 @@ test("a copy of other localities is refused", async () => {
   expect(await loadDiskCopy(create([], ["us"]).context)).toBe(false);
 });
 
-test("a copy that is given up leaves the one before, whole", async () => {
+test("a copy that is given up leaves the one before, whole (defect 6)", async () => {
   await write(create(["1:before@us1:1"]).memory);
   const controller = new AbortController();
   const many = Array.from({ length: 5_000 }, (_, index) => `${index + 1}:slug-${index}@us1:${index + 1}`);
@@ -164,7 +164,7 @@ test("the copy follows the memory, is not written without a change, and waits fo
   expect(await readdir(folder)).toEqual(["routes"]);
 });
 
-test("a folder that is not there costs a log line and no start", async () => {
+test("a folder that is not there costs a log line and no start, and is counted (defect 6)", async () => {
   const { context, metrics } = create(["1:first@us1:1"]);
   const keeper = keepDiskCopy({ ...context, path: join(folder, "missing", "routes"), pauseMs: 1 });
   await untilAsync(async () => (await metrics.value("cellway_locator_disk_writes_total", { outcome: "failed" })) > 0);
