@@ -1,7 +1,7 @@
 export { createLogger, type Logger, type LogLevel } from "./logger.js";
 export type { MetricDefinition } from "./metric-definition.js";
 export { METRIC_DEFINITIONS, type MetricName } from "./metric-definitions.js";
-export { type BoundCounter, createMetrics, type Labels, type Metrics } from "./metrics.js";
+export { type BoundCounter, type BoundGauge, createMetrics, type Labels, type Metrics } from "./metrics.js";
 export {
   type CountedSubject,
   createUsageLog,

@@ -81,6 +81,10 @@ describe("metrics", () => {
     metrics.set("cellway_rpc_nonce_memory_entries", {}, 7);
     metrics.set("cellway_rpc_nonce_memory_entries", {}, 3);
     expect(await metrics.value("cellway_rpc_nonce_memory_entries", {})).toBe(3);
+    const bound = metrics.gauge("cellway_rpc_nonce_memory_entries", {});
+    for (const value of [9, 5]) bound.set(value);
+    expect(await metrics.expose()).toMatch(/^cellway_rpc_nonce_memory_entries\{.*\} 5$/m);
+    expect(await metrics.value("cellway_rpc_nonce_memory_entries", {})).toBe(5);
   });
 
   it("refuse to be used as another kind, and name the metric", () => {
@@ -88,6 +92,7 @@ describe("metrics", () => {
     const gauge: MetricName = "cellway_rpc_client_circuit_state";
     expect(() => metrics.count(gauge, { destination: "us1" })).toThrow(gauge);
     expect(() => metrics.counter(gauge, { destination: "us1" })).toThrow(gauge);
+    expect(() => metrics.gauge("cellway_rpc_local_calls_total", LOCAL)).toThrow("cellway_rpc_local_calls_total");
     expect(() => metrics.observe(gauge, { destination: "us1" }, 1)).toThrow(gauge);
     expect(() => metrics.set("cellway_rpc_local_calls_total", LOCAL, 1)).toThrow("cellway_rpc_local_calls_total");
   });

@@ -12,6 +12,8 @@ export type Labels = Readonly<Record<string, string>>;
 export interface Metrics {
   /** A counter for fixed labels whose `add` costs one addition: for paths that run a million times a second. */
   counter(name: MetricName, labels: Labels): BoundCounter;
+  /** A gauge for fixed labels whose `set` costs one assignment. */
+  gauge(name: MetricName, labels: Labels): BoundGauge;
   /** Adds to a counter. */
   count(name: MetricName, labels: Labels, by?: number): void;
   /** Records one observation of a histogram, in the unit that ends its name. */
@@ -30,6 +32,42 @@ export interface BoundCounter {
   add(): void;
 }
 
+/** One series of a gauge. */
+export interface BoundGauge {
+  set(value: number): void;
+}
+
+/** Keeps what it is told until somebody reads. */
+interface Flushed {
+  flush(): void;
+}
+
+function bindCounter(target: Counter, labels: Labels): BoundCounter & Flushed {
+  let pending = 0;
+  return {
+    add() {
+      pending += 1;
+    },
+    flush() {
+      if (pending > 0) target.inc(labels, pending);
+      pending = 0;
+    },
+  };
+}
+
+function bindGauge(target: Gauge, labels: Labels): BoundGauge & Flushed {
+  let pending: number | undefined;
+  return {
+    set(value) {
+      pending = value;
+    },
+    flush() {
+      if (pending !== undefined) target.set(labels, pending);
+      pending = undefined;
+    },
+  };
+}
+
 /** Creates the metrics of one silo, each sample labelled with its name. No global registry is touched. */
 export function createMetrics(options: { silo: string }): Metrics {
   const registry = new Registry();
@@ -43,26 +81,17 @@ export function createMetrics(options: { silo: string }): Metrics {
     else if (definition.type === "gauge") gauges.set(name, new Gauge(base));
     else histograms.set(name, new Histogram({ ...base, buckets: [...definition.buckets] }));
   }
-  const bound: { flush(): void }[] = [];
+  const bound: Flushed[] = [];
+  const keep = <T extends Flushed>(series: T): T => {
+    bound.push(series);
+    return series;
+  };
   const flush = () => {
-    for (const counter of bound) counter.flush();
+    for (const series of bound) series.flush();
   };
   return {
-    counter(name, labels) {
-      const target = need(counters, name);
-      let pending = 0;
-      bound.push({
-        flush() {
-          if (pending > 0) target.inc(labels, pending);
-          pending = 0;
-        },
-      });
-      return {
-        add() {
-          pending += 1;
-        },
-      };
-    },
+    counter: (name, labels) => keep(bindCounter(need(counters, name), labels)),
+    gauge: (name, labels) => keep(bindGauge(need(gauges, name), labels)),
     count: (name, labels, by = 1) => need(counters, name).inc(labels, by),
     observe: (name, labels, value) => need(histograms, name).observe(labels, value),
     set: (name, labels, value) => need(gauges, name).set(labels, value),

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Logger, Metrics } from "@cellway/telemetry";
+import type { BoundCounter, Logger, Metrics } from "@cellway/telemetry";
 import { type Problem, sendProblem, toProblemBody } from "../problem.js";
 import type { EdgeHandlers } from "../proxy/edge-server.js";
 import { type ProxyOptions, type ProxyResult, proxyRequest } from "../proxy/proxy-request.js";
@@ -20,6 +20,7 @@ export interface EdgeHandlerOptions {
 
 /** Sends requests on as `route` says, counts them, and logs those that their cell did not answer. */
 export function createEdgeHandlers(route: Route, { metrics, logger, operatorToken }: EdgeHandlerOptions): EdgeHandlers {
+  const answered = createAnswerCounter(metrics);
   const serve = async (
     req: IncomingMessage,
     refuse: (problem: Problem) => void,
@@ -29,13 +30,13 @@ export function createEdgeHandlers(route: Route, { metrics, logger, operatorToke
     const routed = await route(req);
     if ("status" in routed) {
       refuse(routed);
-      metrics.count("cellway_edge_requests_total", { cell: "none", status: String(routed.status) });
+      answered("none", routed.status);
       metrics.count("cellway_edge_problems_total", { code: routed.code });
       return;
     }
     const { status, code, upstream, repeats, requestId } = await send(routed);
     const cell = upstream.name;
-    metrics.count("cellway_edge_requests_total", { cell, status: String(status) });
+    answered(cell, status);
     metrics.observe("cellway_edge_duration_seconds", { cell }, (performance.now() - startedAt) / 1_000);
     if (repeats > 0) metrics.count("cellway_edge_repeats_total", { cell });
     if (code === undefined) return;
@@ -93,3 +94,17 @@ function readExplanation({ answerHeaders = [] }: ProxyOptions): unknown {
 }
 
 const CLOSE = { connection: "close" };
+
+/** Counts answers by cell and status, each pair by a series that is looked up once. */
+function createAnswerCounter(metrics: Metrics): (cell: string, status: number) => void {
+  const series = new Map<string, BoundCounter>();
+  return (cell, status) => {
+    const key = `${cell} ${status}`;
+    let counter = series.get(key);
+    if (counter === undefined) {
+      counter = metrics.counter("cellway_edge_requests_total", { cell, status: String(status) });
+      series.set(key, counter);
+    }
+    counter.add();
+  };
+}

@@ -9,7 +9,7 @@ import type { AnswerListener, UpstreamConnection } from "./upstream-connection.j
 export type AttemptEnd =
   /** The whole answer has been sent on. */
   | { readonly kind: "answered"; readonly status: number }
-  /** The answer is a status that was to be held back: nothing of it was sent on. Its headers: names and values in turn. */
+  /** The answer is a 421 that was to be held back: nothing of it was sent on. Its headers: names and values in turn. */
   | { readonly kind: "held"; readonly headers: readonly string[] }
   /** Nothing has been sent on. */
   | { readonly kind: "failed"; readonly failure: AttemptFailure }
@@ -29,8 +29,8 @@ export interface AttemptOptions {
   readonly requestId: string;
   /** Added to the answer: names and values in turn. */
   readonly answerHeaders: readonly string[];
-  /** Whether an answer of this status is held back. */
-  readonly isHeld: (status: number) => boolean;
+  /** Whether an answer of 421 is held back. */
+  readonly isMisdirectionHeld: boolean;
 }
 
 /** Bytes of an answer that is held back which are read for the sake of the connection. */
@@ -82,9 +82,9 @@ class Attempt implements AnswerListener {
 
   onHead(status: number, message: string, raw: readonly string[]): void {
     if (this.running === undefined) return;
-    const { res, requestId, answerHeaders, isHeld } = this.running.options;
+    const { res, requestId, answerHeaders, isMisdirectionHeld } = this.running.options;
     this.status = status;
-    if (isHeld(status)) {
+    if (status === 421 && isMisdirectionHeld) {
       this.isHeld = true;
       this.end({ kind: "held", headers: raw });
       return;

@@ -57,25 +57,26 @@ const CLIENT_GONE = 499;
  * is only what can be (no body, or a small one) and may be: what never reached the upstream, what the upstream says is not for
  * it, and, when a connection broke before the first byte, idempotent methods. Never rejects.
  */
-export async function proxyRequest(
-  req: IncomingMessage,
-  res: ServerResponse,
-  options: ProxyOptions,
-): Promise<ProxyResult> {
-  const { requestId, headers } = receiveHeaders(req, options);
-  const exchange = new Exchange(req, res, { ...options, requestId, received: withHost(headers, options.host) });
-  return exchange.run();
+export function proxyRequest(req: IncomingMessage, res: ServerResponse, options: ProxyOptions): Promise<ProxyResult> {
+  return new Exchange(req, res, options).run();
 }
 
 class Exchange {
   private repeats = 0;
   private isMisdirected = false;
+  private readonly requestId: string;
+  /** Headers as they go on, but for those of the target. */
+  private readonly headers: readonly string[];
 
   constructor(
     private readonly req: IncomingMessage,
     private readonly res: ServerResponse,
-    private readonly options: ProxyOptions & { readonly requestId: string; readonly received: string[] },
-  ) {}
+    private readonly options: ProxyOptions,
+  ) {
+    const { requestId, headers } = receiveHeaders(req, options);
+    this.requestId = requestId;
+    this.headers = withHost(headers, options.host);
+  }
 
   async run(): Promise<ProxyResult> {
     const { req, options } = this;
@@ -86,15 +87,15 @@ class Exchange {
     try {
       body = await takeBody(req, target.upstream.limits.repeatableBodyMaxBytes);
     } catch {
-      return this.close({ status: CLIENT_GONE, code: undefined, upstream: target.upstream });
+      return this.close(CLIENT_GONE, undefined, target.upstream);
     }
     for (;;) {
       const end = await this.tryOnce(target, body);
       const { upstream } = target;
       if (typeof end === "string") return this.refuse(end, upstream);
-      if (end.kind === "answered") return this.close({ status: end.status, code: undefined, upstream });
-      if (end.kind === "gone") return this.close({ status: CLIENT_GONE, code: undefined, upstream });
-      if (end.kind === "torn") return this.close({ status: end.status, code: end.failure.code, upstream });
+      if (end.kind === "answered") return this.close(end.status, undefined, upstream);
+      if (end.kind === "gone") return this.close(CLIENT_GONE, undefined, upstream);
+      if (end.kind === "torn") return this.close(end.status, end.failure.code, upstream);
       if (end.kind === "failed") {
         if (!this.mayRepeat(end.failure.why, body)) return this.refuse(this.codeOf(end.failure.code), upstream);
       } else {
@@ -120,11 +121,11 @@ class Exchange {
       req,
       res,
       upstream,
-      head: formatHead(req, [options.received, headers], body.isChunked),
+      head: formatHead(req, [this.headers, headers], body.isChunked),
       body: body.open(),
-      requestId: options.requestId,
+      requestId: this.requestId,
       answerHeaders: options.answerHeaders ?? [],
-      isHeld: (status) => status === 421 && options.onMisdirected !== undefined && !this.isMisdirected,
+      isMisdirectionHeld: options.onMisdirected !== undefined && !this.isMisdirected,
     });
     giveBack();
     judge(this.verdictOf(end));
@@ -164,17 +165,17 @@ class Exchange {
 
   private answer(problem: Problem, upstream: Upstream): ProxyResult {
     const { req, res, options } = this;
-    if (res.destroyed) return this.close({ status: CLIENT_GONE, code: problem.code, upstream });
+    if (res.destroyed) return this.close(CLIENT_GONE, problem.code, upstream);
     const own = Object.fromEntries(pairUp(options.answerHeaders ?? []));
     // What is left of a request that was not read would be taken for the next one, or be waited for.
     const ending = req.complete ? {} : { connection: "close" };
-    const headers = { ...own, ...problem.headers, ...ending, "x-request-id": options.requestId };
+    const headers = { ...own, ...problem.headers, ...ending, "x-request-id": this.requestId };
     sendProblem(res, { ...problem, headers });
-    return this.close({ status: problem.status, code: problem.code, upstream });
+    return this.close(problem.status, problem.code, upstream);
   }
 
-  private close(end: Pick<ProxyResult, "status" | "code" | "upstream">): ProxyResult {
-    return { ...end, repeats: this.repeats, requestId: this.options.requestId };
+  private close(status: number, code: string | undefined, upstream: Upstream): ProxyResult {
+    return { status, code, upstream, repeats: this.repeats, requestId: this.requestId };
   }
 }
 
