@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { cellway, readFleetFile } from "./command-line.js";
 import { until } from "./organizations.js";
 import { findPortBase, findPostgres, killHard } from "./processes.js";
+import { readCurlCommands } from "./readme-commands.js";
 import { ask } from "./router-stage.js";
 
 const CELLWAY = fileURLToPath(new URL("../../cli/bin/cellway.js", import.meta.url));
@@ -62,6 +63,30 @@ test("the commands with curl that are printed work: by the locality's router and
   expect(byRouter).toMatchObject({ slug: "acme", status: "ACTIVE" });
   expect(byGateway).toEqual(byRouter);
   expect(byKey).toEqual({ id: expect.stringMatching(/^[0-9a-f]{32}$/) });
+});
+
+test("the commands with curl in the README are answered as it says, but for ids, keys and ports", async () => {
+  const dsn = /http:\/\/([0-9a-f]{32})@us\.localhost:\d+\/(\d+)/.exec(printed);
+  const here = (text: string) =>
+    text
+      .replace(/(localhost):8(\d{3})\b/g, (_, host: string, offset: string) => `${host}:${portBase + Number(offset)}`)
+      .replace(/[0-9a-f]{32}(?=@)/, dsn?.[1] ?? "")
+      .replace(/(?<=\/api\/)\d{10,}(?=\/)/, dsn?.[2] ?? "")
+      .replace(".cellway/", `${dataDir}/`);
+  const commands = await readCurlCommands();
+  expect(commands.length).toBeGreaterThan(4);
+  for (const { command, fields } of commands) {
+    const answer = (await runPrinted(here(command))) as Record<string, unknown> | undefined;
+    if (answer === undefined) return;
+    for (const [name, value] of fields) {
+      const isMadeUp = /^(?:\d{10,}|[0-9a-f]{32})$/.test(value);
+      expect([command, name, isMadeUp ? String(answer[name]).length : String(answer[name])]).toEqual([
+        command,
+        name,
+        isMadeUp ? value.length : here(value),
+      ]);
+    }
+  }
 });
 
 test("the router of both localities sends each organization to its cell, and the wrong host says the right URL", async () => {

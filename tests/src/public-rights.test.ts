@@ -149,6 +149,25 @@ test.each(USER_ROUTES.map(({ name }) => name))(
   },
 );
 
+test("anyone may call what is in this list, only those who have an invitation what is for the invited, and there is no other kind", async () => {
+  const namesOf = (kind: string) => ROUTES.filter(({ access }) => access.kind === kind).map(({ name }) => name);
+  const members = Object.keys(SAMPLES).length;
+  expect([namesOf("anyone").toSorted(), namesOf("invited")]).toEqual([["logIn", "logOut", "signUp"], ["acceptInvite"]]);
+  expect(USER_ROUTES.length + members + namesOf("anyone").length + namesOf("invited").length).toBe(ROUTES.length);
+  const path = `/api/0/organizations/${organization.slug}/members/${await invite()}/accept/`;
+  const body = { invite_token: "guessed" };
+  for (const [who, status] of [
+    ["nobody", 401],
+    ["stranger", 404],
+    ["member", 404],
+    ["owner", 404],
+  ] as const) {
+    const token = tokens[who];
+    const answer = await ask(fleet.cell("us1"), "POST", path, { body, ...(token === undefined ? {} : { token }) });
+    expect([who, answer.status]).toEqual([who, status]);
+  }
+});
+
 test("every route of members has a row in the table of rights, and every row is a route", () => {
   const names = ROUTES.filter(({ access }) => access.kind === "member").map(({ name }) => name);
   expect(Object.keys(SAMPLES).toSorted()).toEqual(names.toSorted());
