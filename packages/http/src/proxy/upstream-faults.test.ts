@@ -108,6 +108,19 @@ describe("an upstream that does wrong", () => {
     expect((await third).status).toBe(200);
   });
 
+  it("is not blamed for the time in which this process stood still: what it answered meanwhile is read first", async () => {
+    const stage = await start(
+      (_req, res) => {
+        // Both sides are in this process: nothing else runs before this is over.
+        const overAt = performance.now() + 800;
+        while (performance.now() < overAt);
+        res.end("ok");
+      },
+      { limits: { firstByteTimeoutMs: 200 } },
+    );
+    expect((await ask(stage.address)).status).toBe(200);
+  });
+
   it("is left alone after many failures (503), and taken back by a probe once it is well", async () => {
     let isWell = false;
     const stage = await start((req, res) => (isWell ? res.end("ok") : req.socket.destroy()), {
