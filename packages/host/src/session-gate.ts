@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { ReplicaService } from "@cellway/gen/cellway/replica/v1/replica";
 import { SessionService } from "@cellway/gen/cellway/user/v1/session";
 import type { Principal } from "@cellway/http";
-import { createRpcError, detachFromCall, type RpcCaller } from "@cellway/rpc";
+import { createRpcError, detachFromCall, type RpcCaller, reasonOf } from "@cellway/rpc";
 import { isLocalTo, type Silo } from "@cellway/silo";
 import type { Logger } from "@cellway/telemetry";
 import { Code } from "@connectrpc/connect";
@@ -63,11 +63,18 @@ export function createSessionGate(parts: GateParts): (secret: string) => Promise
 
 /** @throws UNAVAILABLE when control is away, or runs code without sessions beside code that has them. */
 async function askControl(rpc: RpcCaller, token: string): Promise<Principal | undefined> {
-  if (!(await rpc.peerSupports(SessionService.method.verifySession, { token }))) {
-    throw createRpcError(Code.Unavailable, "SESSIONS_UNAVAILABLE", "Control does not know sessions yet.");
+  if (!(await rpc.peerSupports(SessionService.method.verifySession, { token }))) throw createUnavailable();
+  try {
+    const { verified } = await rpc.client(SessionService).verifySession({ token });
+    return verified && toPrincipal(verified.userId, verified.id);
+  } catch (error) {
+    // A process of the release before has answered, the first one that was seen: a deploy has begun, or is taken back.
+    throw reasonOf(error) === "PEER_TOO_OLD" ? createUnavailable() : error;
   }
-  const { verified } = await rpc.client(SessionService).verifySession({ token });
-  return verified && toPrincipal(verified.userId, verified.id);
+}
+
+function createUnavailable(): Error {
+  return createRpcError(Code.Unavailable, "SESSIONS_UNAVAILABLE", "Control does not know sessions yet.");
 }
 
 function toPrincipal(userId: string, sessionId: string): Principal {
