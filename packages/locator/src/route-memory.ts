@@ -139,7 +139,7 @@ export class RouteMemory {
     const { organizationId, slug, epoch } = statement;
     const { table } = this;
     if (!this.accept(statement, table.findId(organizationId), organizationId)) return;
-    const cell = this.slotOf(statement.cellName).index;
+    const cell = this.numberOf(statement.cellName);
     table.set({ id: organizationId, slug, cell, epoch, origin, learnedAtS: this.nowS() });
     this.options.onRouted?.(organizationId, slug);
   }
@@ -171,6 +171,11 @@ export class RouteMemory {
   /** The name of that cell, be it known or not. */
   cellNameAt(place: number): string {
     return this.cells[this.table.cellAt(place)]?.name ?? "";
+  }
+
+  /** The number that the table has for a cell, be anything known of it or not. */
+  numberOf(cellName: string): number {
+    return this.slotOf(cellName).index;
   }
 
   /** A cell by its name. */
@@ -235,7 +240,8 @@ export class RouteMemory {
     return true;
   }
 
-  private nowS(): number {
+  /** Now, in seconds since 1970. */
+  nowS(): number {
     return Math.floor(this.options.now() / 1_000);
   }
 

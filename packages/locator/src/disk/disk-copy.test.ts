@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { RouteMemory } from "../route-memory.js";
 import { createTestLocator, held, NOW_MS, routes, snapshot, until } from "../test-support.js";
 import { keepDiskCopy, loadDiskCopy } from "./disk-copy.js";
+import { PIECE_BYTES } from "./read-copy.js";
 import { writeCopy } from "./write-copy.js";
 
 let folder: string;
@@ -94,6 +95,75 @@ test.each<[string, (copy: Buffer) => Buffer]>([
   expect([held(memory), memory.cursor, memory.isComplete]).toEqual([[], "", false]);
   expect(await metrics.value("cellway_locator_disk_loads_total", { outcome: "refused" })).toBe(1);
   expect(lines.join("")).toContain("is not used");
+});
+
+/** Enough for several pieces, with records of every length across their boundaries. */
+const MANY = Array.from({ length: 2_000 }, (_, index) => {
+  const id = 2n ** 60n + BigInt(index);
+  const text = `${"ü".repeat(index % 110)}-${index}`;
+  return index % 3 === 0 ? `${text}>${id}:${index + 1}` : `${id}:${text}@us${1 + (index % 2)}:${index + 2 ** 40}`;
+});
+
+test("a copy of many pieces gives back everything", async () => {
+  expect(await write(create(MANY).memory)).toBeGreaterThan(3 * PIECE_BYTES);
+  const { memory, context } = create();
+  expect(await loadDiskCopy(context)).toBe(true);
+  expect(held(memory)).toEqual(MANY.toSorted());
+});
+
+test("a copy that is cut at the boundary of any piece, or beside it, is refused, and nothing of it is in memory", async () => {
+  const whole = await write(create(MANY).memory);
+  const copy = await readFile(path);
+  const boundaries = Array.from({ length: Math.floor(copy.length / PIECE_BYTES) }, (_, n) => (n + 1) * PIECE_BYTES);
+  // Where the footer, its length and the digest begin, too.
+  for (const end of [...boundaries, copy.indexOf('\0{"localities"') + 1, copy.length - 36, copy.length - 32])
+    for (const length of [end - 1, end, end + 1]) {
+      await writeFile(path, copy.subarray(0, length));
+      const { memory, context, metrics } = create();
+      expect(await loadDiskCopy(context)).toBe(false);
+      expect([held(memory), memory.cursor, memory.isComplete]).toEqual([[], "", false]);
+      expect(await metrics.value("cellway_locator_disk_loads_total", { outcome: "refused" })).toBe(1);
+    }
+  expect(whole).toBe(copy.length);
+});
+
+test("a copy whose checksum is right is refused when its records do not end, and nothing of it is in memory", async () => {
+  await write(create(MANY).memory);
+  const copy = await readFile(path);
+  const footerAt = copy.indexOf('\0{"localities"');
+  const body = Buffer.concat([copy.subarray(0, footerAt), copy.subarray(footerAt + 1, -32)]);
+  await writeFile(path, Buffer.concat([body, createHash("sha256").update(body).digest()]));
+  const { memory, context, metrics } = create();
+  expect(await loadDiskCopy(context)).toBe(false);
+  expect([held(memory), memory.listCells(), memory.isComplete]).toEqual([[], [], false]);
+  expect(await metrics.value("cellway_locator_disk_loads_total", { outcome: "refused" })).toBe(1);
+});
+
+test("a copy is, byte for byte, what the versions before read and wrote", async () => {
+  await write(create(["#key>7:15", "9007199254740993:grüße@us1:9007199254740991"]).memory);
+  const copy = await readFile(path);
+  const alias = "0303 0000 0f00000000000000 0700000000000000 6b6579";
+  const organization = "0107 0000 ffffffffffff1f00 0100000000002000 6772c3bcc39f65";
+  const records = Buffer.from(`${alias}${organization}00`.replaceAll(" ", ""), "hex");
+  const head = Buffer.concat([Buffer.from("CWROUTE2"), records]);
+  expect(copy.subarray(0, head.length).toString("hex")).toBe(head.toString("hex"));
+});
+
+test("of two records of one organization in a copy the newer one holds, whichever comes first", async () => {
+  for (const records of [
+    ["0c", "0d"],
+    ["0d", "0c"],
+  ]) {
+    await write(create(["7:acme@us1:12"]).memory);
+    const copy = await readFile(path);
+    const record = (epoch: string) => Buffer.from(`01040000${epoch}000000000000000700000000000000`, "hex");
+    const parts = records.flatMap((epoch) => [record(epoch), Buffer.from(epoch === "0d" ? "new1" : "old1")]);
+    const body = Buffer.concat([copy.subarray(0, 8), ...parts, copy.subarray(copy.indexOf('\0{"localities"'), -32)]);
+    await writeFile(path, Buffer.concat([body, createHash("sha256").update(body).digest()]));
+    const { memory, context } = create();
+    expect(await loadDiskCopy(context)).toBe(true);
+    expect(held(memory)).toEqual(["7:new1@us1:13"]);
+  }
 });
 
 test("a copy of other localities is refused", async () => {

@@ -1,9 +1,8 @@
-import { readFile } from "node:fs/promises";
 import type { Logger, Metrics } from "@cellway/telemetry";
 import { DiskCopyError } from "../errors.js";
 import { pause } from "../follow-routes.js";
 import type { RouteMemory } from "../route-memory.js";
-import { decodeCopy } from "./format.js";
+import { readCopy } from "./read-copy.js";
 import { writeCopy } from "./write-copy.js";
 
 /** Where routes are kept for the next start, and how. */
@@ -32,7 +31,7 @@ interface DiskCopyContext extends DiskCopyOptions {
 export async function loadDiskCopy(context: DiskCopyContext): Promise<boolean> {
   const { path, memory, localities, logger, metrics } = context;
   try {
-    const routes = decodeCopy(await readFile(path), memory, localities);
+    const routes = await readCopy(path, memory, localities);
     metrics.count("cellway_locator_disk_loads_total", { outcome: "ok" });
     logger.info({ path, routes }, "routes were taken from the copy on disk");
     return true;

@@ -1,18 +1,19 @@
-import { createHash } from "node:crypto";
-import { DiskCopyError } from "../errors.js";
 import type { CellStatement, RouteMemory } from "../route-memory.js";
-import { formatId } from "../table/keys.js";
+import { TEXT_MAX_BYTES } from "../table/keys.js";
+import { EPOCH_HIGH, EPOCH_LOW, ID_HIGH, ID_LOW, TEXT, TWO_32 } from "../table/records.js";
+import type { PackedRecord } from "../table/route-table.js";
 
 // A copy: the magic, records, a zero byte, the footer as JSON, its length in four bytes, and the SHA-256 of all before.
 // A record: what it is of (1 byte), the text's length (1), the cell's number (2), the epoch (8), the id (8), the text.
-const MAGIC = Buffer.from("CWROUTE2");
+export const MAGIC = Buffer.from("CWROUTE2");
 /** Of the version before, which knew organizations alone: read as it is. What lacks, the feed brings in a snapshot. */
-const MAGIC_BEFORE = Buffer.from("CWROUTE1");
+export const MAGIC_BEFORE = Buffer.from("CWROUTE1");
 const END = 0;
 const KINDS = { organization: 1, alias: 2, projectKey: 3 } as const;
 const RECORD_BYTES = 20;
-const LENGTH_BYTES = 4;
-const DIGEST_BYTES = 32;
+const RECORD_MAX_BYTES = RECORD_BYTES + TEXT_MAX_BYTES;
+export const LENGTH_BYTES = 4;
+export const DIGEST_BYTES = 32;
 
 /** What later versions learned of cells. */
 type LaterAddress = "httpAddress" | "ingestAddress";
@@ -28,34 +29,51 @@ export interface DiskFooter {
   readonly cells: readonly (Omit<CellStatement, LaterAddress> & Partial<Pick<CellStatement, LaterAddress>>)[];
 }
 
+/** A record that another one is read into. */
+export type ReusedRecord = { -readonly [Key in keyof PackedRecord]: PackedRecord[Key] };
+
 /** The beginning of every copy. */
 export function createHead(): Buffer {
   return Buffer.from(MAGIC);
 }
 
-/** Routes from a place of the table on, and where to go on; 0 at the end. */
+/** Bytes that so many records may take when they are encoded. */
+export function bytesOfRecords(records: number): number {
+  // The text is written in whole words: behind the last one there is room for what fills up its word.
+  return records * RECORD_MAX_BYTES + 3;
+}
+
+/**
+ * Encodes routes from a place of the table on, at most `recordsMax`, into memory of {@link bytesOfRecords}. Makes no
+ * objects: a table has millions of them.
+ *
+ * @returns the bytes that were filled, and where to go on; 0 at the end.
+ */
 export function encodeRecords(
   { table }: RouteMemory,
-  from: number,
-  recordsMax: number,
-): { chunk: Buffer; next: number; count: number } {
-  const parts: Buffer[] = [];
+  { from, recordsMax, into }: { from: number; recordsMax: number; into: Buffer },
+): { bytes: number; next: number } {
+  const { words } = table;
+  let at = 0;
   const next = table.visit(
     (place) => {
-      const text = Buffer.from(table.textAt(place), "utf8");
-      const record = Buffer.allocUnsafe(RECORD_BYTES + text.length);
-      record[0] = KINDS[table.kindAt(place)];
-      record[1] = text.length;
-      record.writeUInt16LE(table.cellAt(place), 2);
-      record.writeBigUInt64LE(BigInt(table.epochAt(place)), 4);
-      record.writeBigUInt64LE(BigInt(table.idAt(place)), 12);
-      text.copy(record, RECORD_BYTES);
-      parts.push(record);
+      const length = table.textBytesAt(place);
+      into[at] = KINDS[table.kindAt(place)];
+      into[at + 1] = length;
+      into.writeUInt16LE(table.cellAt(place), at + 2);
+      into.writeInt32LE(words[place + EPOCH_LOW] as number, at + 4);
+      into.writeInt32LE(words[place + EPOCH_HIGH] as number, at + 8);
+      into.writeInt32LE(words[place + ID_LOW] as number, at + 12);
+      into.writeInt32LE(words[place + ID_HIGH] as number, at + 16);
+      at += RECORD_BYTES;
+      for (let index = 0; 4 * index < length; index += 1)
+        into.writeInt32LE(words[place + TEXT + index] as number, at + 4 * index);
+      at += length;
     },
     from,
     recordsMax,
   );
-  return { chunk: Buffer.concat(parts), next, count: parts.length };
+  return { bytes: at, next };
 }
 
 /** What follows the records, but for the digest. */
@@ -66,51 +84,42 @@ export function encodeFooter(footer: DiskFooter): Buffer {
   return Buffer.concat([Buffer.from([END]), text, length]);
 }
 
-/**
- * Reads a copy, of this version or the one before, and puts its routes into an empty memory.
- *
- * @returns how many organizations.
- * @throws DiskCopyError, before anything is put in, when the copy is damaged or was made for other localities.
- */
-export function decodeCopy(copy: Buffer, memory: RouteMemory, localities: readonly string[]): number {
-  const footer = readFooter(copy);
-  if (JSON.stringify(footer.localities) !== JSON.stringify(localities))
-    throw new DiskCopyError(`the copy is of the localities ${footer.localities.join(", ") || "of everybody"}`);
-  for (const cell of footer.cells)
-    memory.stateCell({ ...cell, httpAddress: cell.httpAddress ?? "", ingestAddress: cell.ingestAddress ?? "" });
-  let at = MAGIC.length;
-  let count = 0;
-  while (copy[at] !== END) {
-    const kind = copy[at];
-    const length = copy[at + 1] as number;
-    const cellName = footer.cells[copy.readUInt16LE(at + 2)]?.name ?? "";
-    const epoch = Number(copy.readBigUInt64LE(at + 4));
-    const organizationId = formatId(copy.readInt32LE(at + 12), copy.readInt32LE(at + 16));
-    const text = copy.toString("utf8", at + RECORD_BYTES, at + RECORD_BYTES + length);
-    const common = { organizationId, epoch, isDeleted: false };
-    if (kind === KINDS.organization) {
-      memory.stateRoute({ ...common, slug: text, cellName }, "disk");
-      count += 1;
-    } else memory.stateKey({ ...common, kind: kind === KINDS.alias ? "alias" : "projectKey", value: text }, "disk");
-    at += RECORD_BYTES + length;
-  }
-  memory.feedId = footer.feedId;
-  // Who wrote it may have passed over what the feed said of addresses: only a snapshot says it again.
-  const isWhole = footer.cells.every((cell) => cell.httpAddress !== undefined && cell.ingestAddress !== undefined);
-  memory.cursor = isWhole ? footer.cursor : "";
-  memory.completeUntilMs = footer.completeUntilMs ?? undefined;
-  memory.isComplete = true;
-  return count;
+/** The kind of the record that begins at `at`. */
+export function readKind(piece: Buffer, at: number): PackedRecord["kind"] {
+  const kind = piece[at];
+  if (kind === KINDS.organization) return "organization";
+  return kind === KINDS.alias ? "alias" : "projectKey";
 }
 
-function readFooter(copy: Buffer): DiskFooter {
-  const bodyEnd = copy.length - DIGEST_BYTES;
-  if (bodyEnd < MAGIC.length + 1 + LENGTH_BYTES) throw new DiskCopyError("the copy is cut off");
-  const magic = copy.subarray(0, MAGIC.length);
-  if (!magic.equals(MAGIC) && !magic.equals(MAGIC_BEFORE)) throw new DiskCopyError("the file is no copy of routes");
-  const digest = createHash("sha256").update(copy.subarray(0, bodyEnd)).digest();
-  if (!digest.equals(copy.subarray(bodyEnd))) throw new DiskCopyError("the copy is damaged: its checksum is wrong");
-  const length = copy.readUInt32LE(bodyEnd - LENGTH_BYTES);
-  const start = bodyEnd - LENGTH_BYTES - length;
-  return JSON.parse(copy.toString("utf8", start, bodyEnd - LENGTH_BYTES)) as DiskFooter;
+/** Bytes of the text of the record that begins at `at`. */
+export function readTextBytes(piece: Buffer, at: number): number {
+  return piece[at + 1] as number;
+}
+
+/** Reads the record that begins at `at` into the same object as the one before; the cell is its number in the footer. */
+export function readRecord(piece: Buffer, at: number, into: ReusedRecord): void {
+  into.kind = readKind(piece, at);
+  into.cell = piece.readUInt16LE(at + 2);
+  into.epoch = piece.readUInt32LE(at + 4) + piece.readUInt32LE(at + 8) * TWO_32;
+  into.low = piece.readInt32LE(at + 12);
+  into.high = piece.readInt32LE(at + 16);
+  into.bytes = piece;
+  into.textAt = at + RECORD_BYTES;
+  into.textBytes = readTextBytes(piece, at);
+}
+
+/**
+ * Visits the records of a piece, which begins with one. The last one may be cut off: it is not visited.
+ *
+ * @returns the bytes of those that were visited, and whether what follows is the end of all.
+ */
+export function visitRecords(piece: Buffer, callback: (at: number) => void): { bytes: number; isEnd: boolean } {
+  let at = 0;
+  while (at < piece.length && piece[at] !== END) {
+    const next = at + RECORD_BYTES + (piece[at + 1] ?? 0);
+    if (next > piece.length) break;
+    callback(at);
+    at = next;
+  }
+  return { bytes: at, isEnd: piece[at] === END };
 }

@@ -3,7 +3,7 @@ import { type FileHandle, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { pause } from "../follow-routes.js";
 import type { RouteMemory } from "../route-memory.js";
-import { createHead, type DiskFooter, encodeFooter, encodeRecords } from "./format.js";
+import { bytesOfRecords, createHead, type DiskFooter, encodeFooter, encodeRecords } from "./format.js";
 
 /** Routes that are encoded without a break: a few milliseconds. */
 const RECORDS_AT_ONCE = 4_096;
@@ -35,9 +35,10 @@ export async function writeCopy(memory: RouteMemory, options: WriteCopyOptions):
   try {
     const writer = new PacedWriter(file, options);
     await writer.write(createHead());
+    const into = Buffer.allocUnsafeSlow(bytesOfRecords(RECORDS_AT_ONCE));
     for (let from = 1; from !== 0; ) {
-      const { chunk, next } = encodeRecords(memory, from, RECORDS_AT_ONCE);
-      await writer.write(chunk);
+      const { bytes: filled, next } = encodeRecords(memory, { from, recordsMax: RECORDS_AT_ONCE, into });
+      await writer.write(into.subarray(0, filled));
       if (options.signal.aborted || memory.isInSnapshot || memory.feedId !== feedId) return undefined;
       from = next;
     }

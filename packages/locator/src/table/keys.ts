@@ -86,6 +86,15 @@ export class TextReader {
     return true;
   }
 
+  /** Reads a text of `length` bytes of UTF-8, at most 255, that begins at `at`. */
+  readBytes(from: Uint8Array, at: number, length: number): void {
+    const { bytes } = this;
+    for (let index = 0; index < length; index += 1) bytes[index] = from[at + index] as number;
+    for (let index = length; (index & 3) !== 0; index += 1) bytes[index] = 0;
+    this.length = length;
+    this.hash = this.spread();
+  }
+
   /** What nearly every text is, without the encoder, which takes longer than the rest of a look-up of a hot key. */
   private readAscii(text: string): boolean {
     const { words } = this;

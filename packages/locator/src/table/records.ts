@@ -31,8 +31,8 @@ export interface RecordText {
 export const META = 0;
 export const ID_LOW = 1;
 export const ID_HIGH = 2;
-const EPOCH_LOW = 3;
-const EPOCH_HIGH = 4;
+export const EPOCH_LOW = 3;
+export const EPOCH_HIGH = 4;
 export const TEXT_HASH = 5;
 const LEARNED_AT = 6;
 export const TEXT = 7;
@@ -52,7 +52,7 @@ const LINE = 16;
 const FIRST = LINE - 4;
 const WORDS_MIN = 1_024;
 const GROWTH = 1.5;
-const TWO_32 = 4_294_967_296;
+export const TWO_32 = 4_294_967_296;
 
 /**
  * Records in an array of numbers. A place is a number that stays the same while its record is there; 0 is none. What a
@@ -73,7 +73,12 @@ export class Records {
   /** The slug, or the key. */
   textAt(place: number): string {
     const start = 4 * (place + TEXT);
-    return Buffer.from(this.words.buffer, start, (this.words[place + META] as number) & 0xff).toString("utf8");
+    return Buffer.from(this.words.buffer, start, this.textBytesAt(place)).toString("utf8");
+  }
+
+  /** Bytes of the slug, or the key. */
+  textBytesAt(place: number): number {
+    return (this.words[place + META] as number) & 0xff;
   }
 
   /** What the record is of. */
@@ -132,17 +137,26 @@ export class Records {
     let place = Math.max(FIRST, from);
     for (let visited = 0; place < this.end && visited < recordsMax; visited += 1) {
       const meta = this.words[place + META] as number;
-      const next = place + sizeOf(meta & 0xff);
+      const next = place + wordsOf(meta & 0xff);
       if ((meta & IS_DEAD) === 0) callback(place);
       place = next;
     }
     return place < this.end ? place : 0;
   }
 
+  /**
+   * Makes room for so many words of records, {@link wordsOf} each, and as much again as growing would: while it grows, the
+   * memory of before is there too, whereas room that nothing was written to takes none of the machine's.
+   */
+  protected reserveWords(words: number): void {
+    const length = Math.ceil((this.end + words) * GROWTH);
+    if (length > this.words.length) this.resize(length);
+  }
+
   /** Writes a record, seen, with `bits` in its first word. @returns its place. */
   write(values: RecordValues, { low, high }: IdHalves, text: RecordText, bits: number): number {
     const { length } = text;
-    const place = this.allocate(sizeOf(length));
+    const place = this.allocate(wordsOf(length));
     const { words } = this;
     words[place + META] = length | bits | (ORIGINS.indexOf(values.origin) << 24) | IS_SEEN;
     words[place + ID_LOW] = low;
@@ -159,7 +173,7 @@ export class Records {
   release(place: number): void {
     const { words } = this;
     const length = (words[place + META] as number) & 0xff;
-    const size = sizeOf(length);
+    const size = wordsOf(length);
     words[place + META] = length | IS_DEAD;
     words[place + ID_LOW] = this.free.get(size) ?? 0;
     this.free.set(size, place);
@@ -178,13 +192,17 @@ export class Records {
   }
 
   private grow(): void {
-    const words = new Int32Array(Math.ceil(Math.max(this.words.length * GROWTH, this.end)));
+    this.resize(Math.ceil(Math.max(this.words.length * GROWTH, this.end)));
+  }
+
+  private resize(length: number): void {
+    const words = new Int32Array(length);
     words.set(this.words);
     this.words = words;
   }
 }
 
 /** Words that a record with a text of so many bytes takes: whole lines, one for a text of up to 36 bytes. */
-function sizeOf(textBytes: number): number {
+export function wordsOf(textBytes: number): number {
   return (TEXT + ((textBytes + 3) >> 2) + LINE - 1) & -LINE;
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { type KeyKind, ORIGINS } from "./records.js";
-import { RouteTable, type TableEntry, type TableKey } from "./route-table.js";
+import { readId } from "./keys.js";
+import { type KeyKind, ORIGINS, type RecordValues, wordsOf } from "./records.js";
+import { type PackedRecord, RouteTable, type TableEntry, type TableKey } from "./route-table.js";
 
 /** What the table promises, written down with plain maps. */
 class Model {
@@ -57,15 +58,43 @@ const entry = fc.record<TableEntry>({
   origin: fc.constantFrom(...ORIGINS),
   learnedAtS: fc.integer({ min: 0, max: 4_294_967_295 }),
 });
+/** Either as it is told, or as a copy on disk has it. */
+const isPacked = fc.boolean();
 const kind = fc.constantFrom<KeyKind>("alias", "projectKey");
 const key = fc.record({ kind, value: slug, organizationId: id, epoch: entry.map(({ epoch }) => epoch) });
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant("set" as const), entry }) },
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant("key" as const), key }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("set" as const), entry, isPacked }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant("key" as const), key, isPacked }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("removeKey" as const), of: kind, value: slug }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("remove" as const), id }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("sweep" as const), kept: fc.array(id, { maxLength: 5 }) }) },
 );
+
+/** As a copy on disk has it, with other bytes around the text. */
+function pack(kind: PackedRecord["kind"], [text, id]: [string, string], values: RecordValues & { cell?: number }) {
+  const halves = { low: 0, high: 0 };
+  readId(id, halves);
+  const bytes = Buffer.from(`xyz${text}xyz`);
+  return { cell: 0, ...values, kind, ...halves, bytes, textAt: 3, textBytes: bytes.length - 6 };
+}
+
+/** Puts an organization into both. */
+function set(
+  table: RouteTable,
+  model: Model,
+  { entry: one, isPacked }: { entry: TableEntry; isPacked: boolean },
+): void {
+  if (isPacked) table.setPacked(pack("organization", [one.slug, one.id], one));
+  else table.set(one);
+  if (!isPacked || one.epoch >= (model.entries.get(one.id)?.epoch ?? 0)) model.set(one);
+}
+
+/** Puts an alias or a project key into both. */
+function setKey(table: RouteTable, model: Model, { key, isPacked }: { key: TableKey; isPacked: boolean }): void {
+  if (isPacked) table.setPacked(pack(key.kind, [key.value, key.organizationId], key));
+  else table.setKey(key);
+  if (!isPacked || key.epoch >= (model.keys[key.kind].get(key.value)?.epoch ?? 0)) model.setKey(key);
+}
 
 function read(table: RouteTable, place: number): TableEntry {
   return {
@@ -118,15 +147,13 @@ test("whatever is put in, replaced, taken out and swept, the table says what pla
       const model = new Model();
       for (const one of steps) {
         if (one.kind === "set") {
-          table.set(one.entry);
-          model.set(one.entry);
+          set(table, model, one);
         } else if (one.kind === "remove") {
           if (table.findId(one.id) !== 0) table.remove(table.findId(one.id));
           model.remove(one.id);
           expect(table.findId(one.id)).toBe(0);
         } else if (one.kind === "key") {
-          table.setKey({ ...one.key, ...common });
-          model.setKey({ ...one.key, ...common });
+          setKey(table, model, { ...one, key: { ...one.key, ...common } });
         } else if (one.kind === "removeKey") {
           const place = table.findKey(one.of, one.value);
           if (place !== 0) table.remove(place);
@@ -171,6 +198,17 @@ describe("fifty thousand organizations", () => {
     expect(noSlugs.map((name) => table.findSlug(name))).toEqual([0, 0, 0, 0]);
     const noIds = ["0", "", "-1", "1e3", "abc", "99999999999999999999"];
     expect(noIds.map((name) => table.findId(name))).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+
+  test("for which there is room already make nothing grow, nor do half as many again", () => {
+    const roomy = new RouteTable();
+    const words = 50_000 * wordsOf(20);
+    roomy.set(make(50_000, 0));
+    roomy.reserve({ organization: 50_000, alias: 0, projectKey: 0, words });
+    const { bytes } = roomy;
+    for (let index = 0; index < 75_000; index += 1) roomy.set(make(index, 0));
+    expect([roomy.bytes, roomy.count]).toEqual([bytes, 75_000]);
+    expect(roomy.findSlug("organization-50000-0")).toBe(roomy.findId(make(50_000, 0).id));
   });
 
   test("have aliases and project keys, each of which takes less than 150 bytes more", () => {

@@ -33,6 +33,17 @@ export interface TableKey extends RecordValues {
   readonly organizationId: string;
 }
 
+/** What a copy on disk keeps of an organization, an alias or a project key; the id in its halves. */
+export interface PackedRecord extends RecordValues, IdHalves {
+  readonly kind: "organization" | KeyKind;
+  /** Not read of a key. */
+  readonly cell: number;
+  /** Holds the UTF-8 bytes of the slug or key, `textBytes` of them from `textAt` on; at most 255. */
+  readonly bytes: Uint8Array;
+  readonly textAt: number;
+  readonly textBytes: number;
+}
+
 /**
  * Routes of organizations, and what else leads to them, packed: about 100 bytes each, in an array of numbers and three
  * indexes, and no object for the garbage collector to walk. Places are those of {@link Records}.
@@ -60,6 +71,14 @@ export class RouteTable extends Records {
   /** Bytes of memory that it takes, unused reserves included. */
   get bytes(): number {
     return this.words.byteLength + this.byId.bytes + this.bySlug.bytes + this.byProjectKey.bytes;
+  }
+
+  /** Makes room for so many records of each kind, with so many words in all, so that nothing grows while they are put in. */
+  reserve(counts: Readonly<Record<"organization" | KeyKind | "words", number>>): void {
+    this.reserveWords(counts.words);
+    this.byId.reserve(counts.organization);
+    this.bySlug.reserve(counts.organization + counts.alias);
+    this.byProjectKey.reserve(counts.projectKey);
   }
 
   /** The place of an organization; 0 when it is not there. */
@@ -92,16 +111,8 @@ export class RouteTable extends Records {
    * @throws RangeError for an id that is none, and for a slug of more than 255 bytes.
    */
   set(entry: TableEntry): number {
-    const { halves, text } = this;
     this.read(entry.slug, entry.id);
-    const known = this.findHalves(halves.low, halves.high);
-    if (known !== 0) this.remove(known);
-    const isFree = this.claim(this.bySlug, entry.epoch);
-    const place = this.write(entry, halves, text, entry.cell << 8);
-    this.live.organization += 1;
-    this.byId.add(hashId(halves.low, halves.high), place);
-    if (isFree) this.give(this.bySlug, place);
-    return place;
+    return this.putOrganization(entry, this.findHalves(this.halves.low, this.halves.high));
   }
 
   /**
@@ -112,16 +123,26 @@ export class RouteTable extends Records {
    * @throws RangeError for an id that is none, and for a slug or key of more than 255 bytes.
    */
   setKey(key: TableKey): number {
-    const { kind } = key;
     this.read(key.value, key.organizationId);
-    const index = this.indexOf(kind);
-    const known = this.findText(index);
-    if (this.isKey(known)) this.remove(known);
-    if (!this.claim(index, key.epoch)) return 0;
-    const place = this.write(key, this.halves, this.text, kind === "alias" ? IS_ALIAS : IS_PROJECT_KEY);
-    this.live[kind] += 1;
-    this.give(index, place);
-    return place;
+    return this.putKey(key.kind, key, this.findText(this.indexOf(key.kind)));
+  }
+
+  /**
+   * Puts in what a copy on disk has, as {@link set} and {@link setKey} do, unless something newer is known of it. Makes no
+   * objects: a copy has millions of records, and what they leave behind is as much memory as the table.
+   */
+  setPacked(record: PackedRecord): void {
+    const { halves, text } = this;
+    const { kind } = record;
+    text.readBytes(record.bytes, record.textAt, record.textBytes);
+    halves.low = record.low;
+    halves.high = record.high;
+    const isOrganization = kind === "organization";
+    const known = isOrganization ? this.findHalves(halves.low, halves.high) : this.findText(this.indexOf(kind));
+    const isSame = known !== 0 && (isOrganization || this.isKey(known));
+    if (isSame && record.epoch < this.epochAt(known)) return;
+    if (isOrganization) this.putOrganization(record, known);
+    else this.putKey(kind, record, known);
   }
 
   /** Takes out an organization, or what leads to one. */
@@ -145,6 +166,29 @@ export class RouteTable extends Records {
       if (!this.isSeen(place)) this.remove(place);
     });
     return before - this.count;
+  }
+
+  /** Puts in the organization whose slug and id were read last, in place of the record of it that is there. */
+  private putOrganization(values: RecordValues & { readonly cell: number }, known: number): number {
+    const { halves, text } = this;
+    if (known !== 0) this.remove(known);
+    const isFree = this.claim(this.bySlug, values.epoch);
+    const place = this.write(values, halves, text, values.cell << 8);
+    this.live.organization += 1;
+    this.byId.add(hashId(halves.low, halves.high), place);
+    if (isFree) this.give(this.bySlug, place);
+    return place;
+  }
+
+  /** Puts in the key whose value and id were read last. Known is the record that the value leads to. */
+  private putKey(kind: KeyKind, values: RecordValues, known: number): number {
+    const index = this.indexOf(kind);
+    if (this.isKey(known)) this.remove(known);
+    if (!this.claim(index, values.epoch)) return 0;
+    const place = this.write(values, this.halves, this.text, kind === "alias" ? IS_ALIAS : IS_PROJECT_KEY);
+    this.live[kind] += 1;
+    this.give(index, place);
+    return place;
   }
 
   /** @throws RangeError for what the table cannot hold. */

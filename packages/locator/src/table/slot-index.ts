@@ -20,6 +20,13 @@ export class SlotIndex {
     this.put(hash, place);
   }
 
+  /** Makes room for so many places more. */
+  reserve(count: number): void {
+    let capacity = this.mask + 1;
+    while (this.count + count > capacity * LOAD_MAX) capacity *= 2;
+    if (capacity > this.mask + 1) this.resize(capacity);
+  }
+
   /** Takes a place out, and moves up those that had to give way to it, so that no mark is left behind. */
   remove(hash: number, place: number): void {
     const { cells, mask } = this;
