@@ -119,13 +119,10 @@ test("a copy that is cut at the boundary of any piece, or beside it, is refused,
   for (const end of [...boundaries, copy.indexOf('\0{"localities"') + 1, copy.length - 36, copy.length - 32])
     for (const length of [end - 1, end, end + 1]) {
       await writeFile(path, copy.subarray(0, length));
-      const { memory, context } = create();
-      expect([await loadDiskCopy(context), held(memory), memory.isComplete, memory.cursor]).toEqual([
-        false,
-        [],
-        false,
-        "",
-      ]);
+      const { memory, context, metrics } = create();
+      expect(await loadDiskCopy(context)).toBe(false);
+      expect([held(memory), memory.cursor, memory.isComplete]).toEqual([[], "", false]);
+      expect(await metrics.value("cellway_locator_disk_loads_total", { outcome: "refused" })).toBe(1);
     }
   expect(whole).toBe(copy.length);
 });
