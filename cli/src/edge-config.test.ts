@@ -16,11 +16,17 @@ describe("the settings of a router", () => {
     const config = parse({});
     expect(config.identity.name).toBe("edge:us-router");
     expect(config.localities).toEqual(["us", "de"]);
-    expect([config.listen, config.localityUrl, config.operatorToken]).toEqual([
+    expect([config.limits.healthCheckMs, config.listen, config.localityUrl, config.operatorToken]).toEqual([
+      5_000,
       "http://127.0.0.1:8100",
       "http://{locality}.localhost:8100",
       undefined,
     ]);
+  });
+
+  it("say how often cells are checked, or that they are not", () => {
+    const read = (text: string) => parse({ CELLWAY_EDGE_HEALTH_CHECK_SECONDS: text }).limits.healthCheckMs;
+    expect(["0", "7", "3600"].map(read)).toEqual([0, 7_000, 3_600_000]);
   });
 
   it("say hosts, static routes and trusted proxies", () => {
@@ -53,6 +59,8 @@ describe("the settings of a router", () => {
     ["CELLWAY_EDGE_TRUSTED_PROXIES", "10.0.0.0/33"],
     ["CELLWAY_EDGE_TRUSTED_PROXIES", "proxy.internal"],
     ["CELLWAY_EDGE_OPERATOR_TOKEN", "short"],
+    ["CELLWAY_EDGE_HEALTH_CHECK_SECONDS", "3601"],
+    ["CELLWAY_EDGE_HEALTH_CHECK_SECONDS", "5s"],
     ["CELLWAY_HTTP_LISTEN", "http://127.0.0.1:8100"],
   ])(
     "%s = %j is refused at the start, by name and rule: a typing error never becomes a 404 (defect 14)",

@@ -1,4 +1,5 @@
 import type { BlockList } from "node:net";
+import type { ProxyLimits } from "@cellway/http";
 import {
   createEdgeIdentity,
   createSettingsReader,
@@ -10,7 +11,7 @@ import {
 } from "@cellway/silo";
 import type { LogLevel } from "@cellway/telemetry";
 import type { Environment } from "./context.js";
-import { readOperatorToken, readPairs } from "./edge-settings.js";
+import { readHealthLimits, readOperatorToken, readPairs } from "./edge-settings.js";
 import { readTrustedProxies, splitList } from "./http-config.js";
 import type { LiveSetting } from "./live-setting.js";
 import { badSetting, readKeys, readLogLevel, readOrigin, type Warn, warnAboutUnknownSettings } from "./serve-config.js";
@@ -30,6 +31,7 @@ export interface EdgeConfig {
   readonly staticRoutes: ReadonlyMap<string, string>;
   readonly trustedProxies: BlockList;
   readonly routesFile: string | undefined;
+  readonly limits: Pick<ProxyLimits, "healthCheckMs">;
   /** A secret. */
   readonly operatorToken: string | undefined;
   /** A secret: where the keys come from, already parsed once. */
@@ -64,6 +66,7 @@ export function parseEdgeConfig(env: Environment, warn: Warn): EdgeConfig {
     staticRoutes: readStaticRoutes(reader),
     trustedProxies: readTrustedProxies(reader, "CELLWAY_EDGE_TRUSTED_PROXIES"),
     routesFile: reader.read("CELLWAY_EDGE_ROUTES_FILE"),
+    limits: readHealthLimits(reader),
     operatorToken: readOperatorToken(reader),
     keys: readKeys(reader),
     logLevel: readLogLevel(reader),

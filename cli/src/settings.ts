@@ -1,4 +1,4 @@
-import { DEFAULT_ROUTE_LIMITS } from "@cellway/http";
+import { DEFAULT_PROXY_LIMITS, DEFAULT_ROUTE_LIMITS } from "@cellway/http";
 import { oldNamesOf } from "@cellway/silo";
 import { DEFAULT_SESSION_TIMEOUTS } from "@cellway/user";
 import { formatTable, heading } from "./table.js";
@@ -255,6 +255,12 @@ export const SETTINGS = [
     "Proxies before a router whose X-Forwarded-* and Forwarded are believed: 10.0.0.0/8,::1.",
   ),
   setting("CELLWAY_EDGE_ROUTES_FILE", "none", "path", "Where a router keeps its routes for a start without control."),
+  setting(
+    "CELLWAY_EDGE_HEALTH_CHECK_SECONDS",
+    String(DEFAULT_PROXY_LIMITS.healthCheckMs / 1_000),
+    "seconds, 0 to 3600",
+    "Routers and gateway: longest pause before a cell in use is asked for /healthz; 0 asks none.",
+  ),
   secret(
     "CELLWAY_EDGE_OPERATOR_TOKEN",
     "none",

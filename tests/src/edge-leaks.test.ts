@@ -36,12 +36,12 @@ async function start(): Promise<Run> {
   const metrics = createMetrics({ silo: "edge:us-router" });
   // Never open: every request is to meet a fault.
   const limits = { firstByteTimeoutMs: 200, idleTimeoutMs: 300, circuitMinCallsPerSecond: 1_000_000 };
-  const upstreams = new Upstreams({ ...DEFAULT_PROXY_LIMITS, ...limits }, metrics);
+  const logger = createLogger({ silo: "edge:us-router", level: "silent" });
+  const upstreams = new Upstreams({ ...DEFAULT_PROXY_LIMITS, ...limits }, metrics, logger);
   const route = async () => ({
     name: "us-router",
     target: { upstream: upstreams.of("us1", faults.origin), headers: [] },
   });
-  const logger = createLogger({ silo: "edge:us-router", level: "silent" });
   const edge = await startEdgeServer("http://127.0.0.1:0", createEdgeHandlers(route, { metrics, logger }));
   stop = async () => {
     await edge.close({ graceMs: 100 });

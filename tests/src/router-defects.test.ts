@@ -142,7 +142,11 @@ test(
     cleanups.push(() => rm(folder, { recursive: true }));
     const authority = join(folder, "ca.pem");
     await writeFile(authority, CERTIFICATE);
-    const server = createTlsServer({ key: KEY, cert: CERTIFICATE }, (_req, res) => void res.end("by TLS"));
+    let checks = 0;
+    const server = createTlsServer({ key: KEY, cert: CERTIFICATE }, (req, res) => {
+      if (req.url === "/healthz") checks += 1;
+      res.end("by TLS");
+    });
     await new Promise<void>((resolve) => {
       server.listen(0, "localhost", resolve);
     });
@@ -152,8 +156,9 @@ test(
     });
     await announce(fleet, "us2", `https://localhost:${(server.address() as AddressInfo).port}`);
     cleanups.push(() => announce(fleet, "us2", us2.address));
-    const trusting = await startProcess({ NODE_EXTRA_CA_CERTS: authority });
+    const trusting = await startProcess({ NODE_EXTRA_CA_CERTS: authority, CELLWAY_EDGE_HEALTH_CHECK_SECONDS: "1" });
     await until("it answers", async () => (await ask({ address: trusting }, path("secret"))).text === "by TLS");
+    await until("its health is checked by TLS too", () => checks > 0);
     expect(await ask({ address }, path("secret"))).toMatchObject({ status: 502, code: "UPSTREAM_UNREACHABLE" });
   },
   TEST_MAX_MS,

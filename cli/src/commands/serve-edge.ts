@@ -54,8 +54,18 @@ type Parts = Pick<Parameters<typeof startLocalityRouter>[0], "rpc" | "logger" | 
 
 /** What every router is told. */
 function commonOf(config: EdgeConfig) {
-  const { name, localities, localityUrl, hosts, trustedProxies, listen, adminListen, operatorToken, routesFile } =
-    config;
+  const {
+    name,
+    localities,
+    localityUrl,
+    hosts,
+    trustedProxies,
+    listen,
+    adminListen,
+    limits,
+    operatorToken,
+    routesFile,
+  } = config;
   return {
     name,
     localities,
@@ -64,6 +74,7 @@ function commonOf(config: EdgeConfig) {
     trustedProxies,
     listen,
     adminListen,
+    limits,
     ...(operatorToken !== undefined && { operatorToken }),
     ...(routesFile !== undefined && { disk: { path: routesFile } }),
   };

@@ -54,6 +54,11 @@ export const HTTP_METRIC_DEFINITIONS = {
     help: "State of the circuit breaker of a cell in a router: 0 closed, 1 half open, 2 open.",
     labels: ["cell"],
   },
+  cellway_edge_health: {
+    type: "gauge",
+    help: "Whether a cell answered a router's health checks when it was last asked: 0 after as many failures in a row as open its circuit, 1 again after one answer. Cells without requests are not asked.",
+    labels: ["cell"],
+  },
   cellway_gateway_requests_total: {
     type: "counter",
     help: "Requests that control's gateway sent on, or refused, by what says whose they are: `organization` in the path, `project_key`, `dsn_host` (the organization in the host of a DSN whose key is not known), `pinned` route.",

@@ -24,6 +24,21 @@ export interface ProxyLimits {
   readonly circuitProbeMs: number;
   /** Default 5,000. */
   readonly circuitProbeMaxMs: number;
+  /**
+   * Edges ask an upstream that is used for `/healthz` after a random pause of up to this; while its circuit is open, of up to
+   * {@link circuitProbeMs} if that is less. 0: never, and requests probe open circuits. Default 5,000.
+   */
+  readonly healthCheckMs: number;
+  /** For the whole answer to a check. Default 2,000. */
+  readonly healthTimeoutMs: number;
+  /** Checks in a row that fail until the circuit is opened. Default 3. */
+  readonly healthFailures: number;
+  /** Without a request for so long an upstream is not checked any more, until the next one. Default 300,000. */
+  readonly healthIdleMs: number;
+  /** Checks under way at a time, of all upstreams; who finds no place is checked a pause later. Default 100. */
+  readonly healthChecksMax: number;
+  /** In place of both probe pauses where there are checks: so long an upstream must fail them until a request tries it. Default 60,000. */
+  readonly healthProbeMs: number;
 }
 
 /** The limits that hold when nothing else is said. */
@@ -40,4 +55,10 @@ export const DEFAULT_PROXY_LIMITS: ProxyLimits = {
   circuitMinCallsPerSecond: 1,
   circuitProbeMs: 500,
   circuitProbeMaxMs: 5_000,
+  healthCheckMs: 5_000,
+  healthTimeoutMs: 2_000,
+  healthFailures: 3,
+  healthIdleMs: 300_000,
+  healthChecksMax: 100,
+  healthProbeMs: 60_000,
 };

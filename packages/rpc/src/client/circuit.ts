@@ -20,6 +20,13 @@ export interface Circuit {
   readonly state: CircuitState;
   /** Admits a call, whose verdict is then given exactly once; undefined when it must fail at once. */
   enter(): ((verdict: Verdict) => void) | undefined;
+  /** Opens a closed circuit on the word of health checks, unless a call succeeded after `sinceMs` (`performance.now()`). */
+  trip(sinceMs: number): void;
+  /**
+   * A health check has been answered. An open circuit is closed; but where calls opened it again after that, with no success
+   * among them, it stays open, and the next call is the probe: such a peer answers checks and nothing else.
+   */
+  settle(): void;
 }
 
 interface Bucket {
@@ -36,9 +43,11 @@ const BUCKETS_PER_WINDOW = 10;
  */
 export function createCircuit(limits: CircuitLimits, onChange: (state: CircuitState) => void): Circuit {
   let state: CircuitState = "closed";
-  let buckets: Bucket[] = [];
+  const window = new VerdictWindow(limits);
   let pauseMs = limits.circuitProbeMs;
   let probeAt = 0;
+  /** When a health check closed it last. Until a call succeeds after that, no call has confirmed it. */
+  let settledAt = Number.NEGATIVE_INFINITY;
 
   const change = (next: CircuitState) => {
     state = next;
@@ -48,27 +57,21 @@ export function createCircuit(limits: CircuitLimits, onChange: (state: CircuitSt
     probeAt = performance.now() + pauseMs;
     change("open");
   };
+  const close = () => {
+    window.clear();
+    pauseMs = limits.circuitProbeMs;
+    change("closed");
+  };
   const count = (verdict: Verdict) => {
     // A call that began before the circuit opened says nothing new; only the probe does.
     if (state !== "closed" || verdict === "neutral") return;
-    const now = performance.now();
-    buckets = buckets.filter((bucket) => bucket.startedAt > now - limits.circuitWindowMs);
-    let last = buckets[buckets.length - 1];
-    if (last === undefined || now - last.startedAt >= limits.circuitWindowMs / BUCKETS_PER_WINDOW) {
-      last = { startedAt: now, calls: 0, failures: 0 };
-      buckets.push(last);
-    }
-    last.calls += 1;
-    if (verdict === "success") return;
-    last.failures += 1;
-    if (isTooMuch(buckets, limits)) open();
+    window.add(verdict);
+    if (verdict === "failure" && window.isTooMuch()) open();
   };
   const judgeProbe = (verdict: Verdict) => {
     if (verdict === "success") {
-      buckets = [];
-      pauseMs = limits.circuitProbeMs;
-      change("closed");
-      return;
+      window.add(verdict);
+      return close();
     }
     if (verdict === "failure") pauseMs = Math.min(pauseMs * 2, limits.circuitProbeMaxMs);
     open();
@@ -84,12 +87,52 @@ export function createCircuit(limits: CircuitLimits, onChange: (state: CircuitSt
       change("half_open");
       return judgeProbe;
     },
+    trip(sinceMs) {
+      if (state !== "closed" || window.succeededAt > sinceMs) return;
+      settledAt = Number.NEGATIVE_INFINITY;
+      open();
+    },
+    settle() {
+      if (state !== "open") return;
+      const now = performance.now();
+      if (window.succeededAt < settledAt) probeAt = now;
+      else close();
+      settledAt = now;
+    },
   };
 }
 
-function isTooMuch(buckets: readonly Bucket[], limits: CircuitLimits): boolean {
-  const calls = buckets.reduce((sum, bucket) => sum + bucket.calls, 0);
-  const failures = buckets.reduce((sum, bucket) => sum + bucket.failures, 0);
-  const callsMin = (limits.circuitWindowMs / 1_000) * limits.circuitMinCallsPerSecond;
-  return calls >= callsMin && failures > limits.circuitFailureShare * calls;
+/** The verdicts of the last while. */
+class VerdictWindow {
+  succeededAt = Number.NEGATIVE_INFINITY;
+  private buckets: Bucket[] = [];
+
+  constructor(private readonly limits: CircuitLimits) {}
+
+  add(verdict: "success" | "failure"): void {
+    const { circuitWindowMs } = this.limits;
+    const now = performance.now();
+    this.buckets = this.buckets.filter((bucket) => bucket.startedAt > now - circuitWindowMs);
+    let last = this.buckets[this.buckets.length - 1];
+    if (last === undefined || now - last.startedAt >= circuitWindowMs / BUCKETS_PER_WINDOW) {
+      last = { startedAt: now, calls: 0, failures: 0 };
+      this.buckets.push(last);
+    }
+    last.calls += 1;
+    if (verdict === "failure") last.failures += 1;
+    else this.succeededAt = now;
+  }
+
+  isTooMuch(): boolean {
+    const { circuitWindowMs, circuitMinCallsPerSecond, circuitFailureShare } = this.limits;
+    const calls = this.buckets.reduce((sum, bucket) => sum + bucket.calls, 0);
+    const failures = this.buckets.reduce((sum, bucket) => sum + bucket.failures, 0);
+    const callsMin = (circuitWindowMs / 1_000) * circuitMinCallsPerSecond;
+    return calls >= callsMin && failures > circuitFailureShare * calls;
+  }
+
+  /** Forgets the verdicts, and not when there was a success. */
+  clear(): void {
+    this.buckets = [];
+  }
 }

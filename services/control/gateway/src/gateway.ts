@@ -39,7 +39,7 @@ export interface GatewayOptions {
 export function createGateway(context: ServiceContext, options: GatewayOptions): HttpGateway {
   const { metrics, now, silo } = context;
   const { pinnedRoutes = [] } = options;
-  const upstreams = new Upstreams({ ...DEFAULT_PROXY_LIMITS, ...options.limits }, metrics);
+  const upstreams = new Upstreams({ ...DEFAULT_PROXY_LIMITS, ...options.limits }, metrics, context.logger);
   const locator = options.locatorOf(context);
   const ctx: EdgeContext = {
     name: silo.name,

@@ -64,7 +64,7 @@ export interface RunningIngestRouter {
 export async function startIngestRouter(options: IngestRouterOptions): Promise<RunningIngestRouter> {
   const { name, metrics, logger } = options;
   const running = await startLocator(options);
-  const upstreams = new Upstreams({ ...DEFAULT_PROXY_LIMITS, ...options.limits }, metrics);
+  const upstreams = new Upstreams({ ...DEFAULT_PROXY_LIMITS, ...options.limits }, metrics, logger);
   const ctx: ProjectConfigContext = {
     name,
     routes: running.locator,

@@ -48,7 +48,7 @@ export interface RunningLocalityRouter {
 export async function startLocalityRouter(options: LocalityRouterOptions): Promise<RunningLocalityRouter> {
   const { name, metrics } = options;
   const running = await startLocator(options);
-  const upstreams = new Upstreams({ ...DEFAULT_PROXY_LIMITS, ...options.limits }, metrics);
+  const upstreams = new Upstreams({ ...DEFAULT_PROXY_LIMITS, ...options.limits }, metrics, options.logger);
   const ctx: RouterContext = {
     name,
     routes: running.locator,
