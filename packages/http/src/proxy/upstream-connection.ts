@@ -55,6 +55,7 @@ export class UpstreamError extends Error {
 export class UpstreamConnection {
   /** When it is given up unless something happens before. */
   deadlineAt: number;
+  private sentAt = 0;
   private readonly socket: Socket;
   private readonly parser: AnswerParser;
   private listener: AnswerListener | undefined;
@@ -96,6 +97,7 @@ export class UpstreamConnection {
   send({ method, head, body }: OutgoingRequest, listener: AnswerListener): void {
     const { socket } = this;
     this.listener = listener;
+    this.sentAt = performance.now();
     this.hasHead = false;
     this.parser.begin(
       {
@@ -154,6 +156,11 @@ export class UpstreamConnection {
     this.socket.destroy();
   }
 
+  /** Gives an answer that is waited for more time. An idle connection gets none: the other side closes it by its own clock. */
+  allow(moreMs: number): void {
+    if (this.listener !== undefined) this.deadlineAt += moreMs;
+  }
+
   /** It took too long. */
   expire(): void {
     if (!this.isConnected) this.fail("UPSTREAM_CONNECT_TIMEOUT", "An upstream did not accept a connection in time.");
@@ -191,12 +198,15 @@ export class UpstreamConnection {
   }
 
   private end(trailers: readonly string[]): void {
-    const isReusable = this.parser.isReusable && this.isSent && !this.socket.destroyed;
+    const { keepAliveS } = this.parser;
+    const idleMs = keepAliveS === undefined ? IDLE_MS : keepAliveS * 1_000 - IDLE_MARGIN_MS;
+    // From when the request went out: the answer may have lain here for long, and the other side counts from its end.
+    const freeUntil = this.sentAt + Math.min(idleMs, IDLE_MAX_MS);
+    const isInTime = performance.now() < freeUntil;
+    const isReusable = isInTime && this.parser.isReusable && this.isSent && !this.socket.destroyed;
     const listener = this.release();
     if (isReusable) {
-      const { keepAliveS } = this.parser;
-      const idleMs = keepAliveS === undefined ? IDLE_MS : keepAliveS * 1_000 - IDLE_MARGIN_MS;
-      this.deadlineAt = performance.now() + Math.min(idleMs, IDLE_MAX_MS);
+      this.deadlineAt = freeUntil;
       this.socket.resume();
       this.owner.onFree(this);
     } else {

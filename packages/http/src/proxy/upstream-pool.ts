@@ -90,7 +90,7 @@ export class UpstreamPool implements ConnectionOwner {
     const lateMs = now - this.sweptAt - this.sweepMs;
     this.sweptAt = now;
     // This process stood still. What came meanwhile is not read yet, and no upstream is to be blamed for it.
-    if (lateMs > this.sweepMs) for (const connection of this.open) connection.deadlineAt += lateMs;
+    if (lateMs > this.sweepMs) for (const connection of this.open) connection.allow(lateMs);
     for (const connection of this.open) if (connection.deadlineAt < now) connection.expire();
   }
 }
