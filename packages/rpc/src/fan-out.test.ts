@@ -68,7 +68,7 @@ test("of a thousand cells ten are dead and ten slow: 980 answer, and the twenty 
 
 test("pages are full, in the order of cells, with nothing twice and nothing left out", async () => {
   const { call } = createCells((cell) => numberOf(cell) % 5);
-  const { pages, items, failures } = await readAll(THOUSAND, call, { pageSize: 33, timeoutMs: 20, concurrency: 16 });
+  const { pages, items, failures } = await readAll(THOUSAND, call, { pageSize: 33, timeoutMs: 200, concurrency: 16 });
   const expected = THOUSAND.filter((cell) => !isDead(cell) && !isSlow(cell)).flatMap((cell) =>
     Array.from({ length: numberOf(cell) % 5 }, (_, index) => `${cell}/${index}`),
   );
