@@ -45,7 +45,7 @@ async function start(): Promise<Run> {
   const edge = await startEdgeServer("http://127.0.0.1:0", createEdgeHandlers(route, { metrics, logger }));
   stop = async () => {
     await edge.close({ graceMs: 100 });
-    await upstreams.close();
+    upstreams.close();
     await faults.stop();
     cell.closeAllConnections();
     cell.close();

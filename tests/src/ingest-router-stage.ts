@@ -1,4 +1,5 @@
-import { type IngestRouterOptions, type RunningIngestRouter, startIngestRouter } from "@cellway/ingest-router";
+import type { RunningRouter } from "@cellway/http";
+import { type IngestRouterOptions, startIngestRouter } from "@cellway/ingest-router";
 import { createLogger, createMetrics, type Metrics } from "@cellway/telemetry";
 import { type Fleet, startFleet } from "@cellway/testing";
 import { afterAll, afterEach, beforeAll, beforeEach } from "@jest/globals";
@@ -27,7 +28,7 @@ export const HOSTS = { us: "us.in.example.test", de: "de.in.example.test", legac
 export async function startIngest(
   fleet: Fleet,
   options: Partial<IngestRouterOptions> = {},
-): Promise<RunningIngestRouter & { metrics: Metrics }> {
+): Promise<RunningRouter & { metrics: Metrics }> {
   const metrics = options.metrics ?? createMetrics({ silo: "edge:us-router" });
   const router = await startIngestRouter({
     name: "us-ingest",
@@ -49,7 +50,7 @@ export async function startIngest(
 }
 
 /** Sends to a router, at the legacy host unless another is named. */
-export function sendTo(router: Pick<RunningIngestRouter, "address">, path: string, sending: Sending = {}) {
+export function sendTo(router: Pick<RunningRouter, "address">, path: string, sending: Sending = {}) {
   return send(router.address, path, { host: HOSTS.legacy, ...sending });
 }
 
@@ -67,7 +68,7 @@ export interface Configs {
 
 /** Asks a router for project configurations as the Relay that it trusts. */
 export async function askRouter(
-  router: Pick<RunningIngestRouter, "address">,
+  router: Pick<RunningRouter, "address">,
   question: unknown,
   host: string = HOSTS.legacy,
 ): Promise<Configs> {
@@ -78,7 +79,7 @@ export async function askRouter(
 /** A fleet whose cells trust the router, a project in each cell, a router with short times, and a stand-in for us2. */
 export interface ConfigStage {
   readonly fleet: Fleet;
-  readonly router: RunningIngestRouter;
+  readonly router: RunningRouter;
   readonly us1: TestProject;
   readonly us2: TestProject;
   readonly de1: TestProject;
@@ -92,7 +93,7 @@ export interface ConfigStage {
 export function useConfigStage(): () => ConfigStage {
   let fleet: Fleet;
   let projects: Pick<ConfigStage, "us1" | "us2" | "de1">;
-  let router: RunningIngestRouter;
+  let router: RunningRouter;
   let wrong: CellListener;
   beforeAll(async () => {
     fleet = await startFleet({ modules: modulesWithIngest({ relays: ROUTER.keys }) });

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type RequestListener, request, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
-import { type LocalityRouterOptions, type RunningLocalityRouter, startLocalityRouter } from "@cellway/locality-router";
+import type { RunningRouter } from "@cellway/http";
+import { type LocalityRouterOptions, startLocalityRouter } from "@cellway/locality-router";
 import { createLogger, createMetrics, type Metrics } from "@cellway/telemetry";
 import type { Fleet } from "@cellway/testing";
 import { createEdge } from "./route-feed.js";
@@ -44,7 +45,7 @@ export async function announce(fleet: Fleet, name: string, httpAddress: string):
 export async function startRouter(
   fleet: Fleet,
   options: Partial<LocalityRouterOptions> = {},
-): Promise<RunningLocalityRouter & { metrics: Metrics }> {
+): Promise<RunningRouter & { metrics: Metrics }> {
   const metrics = options.metrics ?? createMetrics({ silo: "edge:us-router" });
   const router = await startLocalityRouter({
     name: "us-router",
@@ -80,7 +81,7 @@ export interface Asking {
 
 /** Asks a router, as a client of this host would. */
 export function ask(
-  router: Pick<RunningLocalityRouter, "address">,
+  router: Pick<RunningRouter, "address">,
   path: string,
   { host = "us.example.test", method = "GET", headers = {}, body }: Asking = {},
 ): Promise<Answer> {

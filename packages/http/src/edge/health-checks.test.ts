@@ -97,7 +97,7 @@ async function startStage(cells: Readonly<Record<string, Cell>>, limits: Partial
   const edge = await startEdgeServer("http://127.0.0.1:0", createEdgeHandlers(route, { metrics, logger }));
   cleanups.push(async () => {
     await edge.close({ graceMs: 100 });
-    await upstreams.close();
+    upstreams.close();
   });
   return {
     upstreams,
@@ -244,7 +244,7 @@ describe("checks do no harm", () => {
     const { checks } = stopped;
     await until("a check is under way", () => stopped.checks > checks);
     await stopping.edge.close({ graceMs: 100 });
-    await stopping.upstreams.close();
+    stopping.upstreams.close();
     await until("no connection is left", async () => (await stopped.connections()) === 0);
     const seen = [stopped.checks, idle.checks];
     await checkedOften(running);

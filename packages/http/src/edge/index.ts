@@ -1,4 +1,3 @@
-export { startAdminServer } from "./admin-server.js";
 export {
   type CellListener,
   createOrganizationNotFound,
@@ -15,5 +14,6 @@ export { createEdgeHandlers } from "./handlers.js";
 export { createHostTable, type HostRules, type HostTable, normalizeHost } from "./hosts.js";
 export { matchPath, pathOf } from "./match-path.js";
 export { createEdgeProblem } from "./problems.js";
+export { type RouterOptions, type RunningRouter, startRouter } from "./router.js";
 export { createSending, type EdgeContext } from "./send.js";
 export { Upstreams } from "./upstreams.js";

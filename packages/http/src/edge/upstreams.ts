@@ -50,10 +50,9 @@ export class Upstreams {
   }
 
   /** Ends checks and connections. */
-  close(): Promise<void> {
+  close(): void {
     this.health.close();
     for (const upstream of this.byCell.values()) upstream.close();
-    return Promise.resolve();
   }
 
   private gaugeOf(cell: string): BoundGauge {

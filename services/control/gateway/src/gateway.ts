@@ -74,7 +74,7 @@ export function createGateway(context: ServiceContext, options: GatewayOptions):
       ageMs: locator.memory.completeUntilMs === undefined ? null : Math.max(0, now() - locator.memory.completeUntilMs),
     }),
     drain: ({ graceMs }) => inFlight.drain(graceMs),
-    close: () => upstreams.close(),
+    close: async () => upstreams.close(),
   };
 }
 

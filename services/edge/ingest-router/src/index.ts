@@ -1,1 +1,1 @@
-export { type IngestRouterOptions, type RunningIngestRouter, startIngestRouter } from "./ingest-router.js";
+export { type IngestRouterOptions, startIngestRouter } from "./ingest-router.js";

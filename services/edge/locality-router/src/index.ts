@@ -1,1 +1,1 @@
-export { type LocalityRouterOptions, type RunningLocalityRouter, startLocalityRouter } from "./locality-router.js";
+export { type LocalityRouterOptions, startLocalityRouter } from "./locality-router.js";
