@@ -1,6 +1,7 @@
 import type { RunningLocator } from "@cellway/locator";
 import type { Metrics } from "@cellway/telemetry";
 import { createMetricsPage, type HttpServer, startPageServer, toJsonAnswer } from "../pages.js";
+import { reportRoutes } from "./routes-report.js";
 
 /** Serves `/healthz`, `/readyz` (how old the routes are, and how many) and `/metrics`, to those who run the router. */
 export function startAdminServer(options: {
@@ -17,10 +18,8 @@ export function startAdminServer(options: {
     return {
       ready: memory.isComplete && !options.isStopping(),
       edge: name,
-      routes: memory.table.count,
-      loaded: memory.isComplete,
+      ...reportRoutes(memory, options.now()),
       following: running.following.isConnected(),
-      ageMs: memory.completeUntilMs === undefined ? null : Math.max(0, options.now() - memory.completeUntilMs),
     };
   };
   return startPageServer(options.address, [

@@ -97,6 +97,14 @@ export function addressOrProblem(ctx: DecisionContext, cell: RoutedCell, refuse?
     : address;
 }
 
+/** Two readers could take the path for two. */
+export function createPathAmbiguous(): Problem {
+  return createEdgeProblem(
+    "PATH_AMBIGUOUS",
+    "The path has dot segments, empty segments, backslashes or encoded separators; send it without.",
+  );
+}
+
 /** There is no organization of this name. @param text as it stood in the request, at most a few dozen characters. */
 export function createOrganizationNotFound(text: string): Problem {
   return createEdgeProblem("ORGANIZATION_NOT_FOUND", `There is no organization ${JSON.stringify(text)} here.`);

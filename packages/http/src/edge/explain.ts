@@ -1,6 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import type { RouteMemory } from "@cellway/locator";
 import type { Decision } from "./decide.js";
+import { ageOf } from "./routes-report.js";
 
 /** The header in which an operator sends the token, and in which an edge explains itself. */
 export const EXPLAIN_HEADER = "x-cellway-explain";
@@ -35,7 +37,7 @@ export function isOperator(req: IncomingMessage, token: string | undefined): boo
 /** Explains a decision to an operator. */
 export function explainDecision(
   { cell, address, found, rule }: Decision,
-  completeUntilMs: number | undefined,
+  memory: RouteMemory,
   nowMs: number,
 ): EdgeExplanation {
   return {
@@ -46,7 +48,7 @@ export function explainDecision(
     epoch: found?.epoch ?? null,
     from: found?.origin ?? null,
     learnedAgoMs: found === undefined ? null : Math.max(0, nowMs - found.learnedAtMs),
-    ageMs: completeUntilMs === undefined ? null : Math.max(0, nowMs - completeUntilMs),
+    ageMs: ageOf(memory, nowMs),
   };
 }
 

@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { BoundCounter, Logger, Metrics } from "@cellway/telemetry";
 import { type Problem, sendProblem, toProblemBody } from "../problem.js";
 import type { EdgeHandlers } from "../proxy/edge-server.js";
+import { findHeader } from "../proxy/headers.js";
 import { type ProxyOptions, type ProxyResult, proxyRequest } from "../proxy/proxy-request.js";
 import { createUpgradeResponse, proxyUpgrade } from "../proxy/proxy-upgrade.js";
-
 import { EXPLAIN_HEADER, EXPLAIN_ONLY_HEADER, isOperator } from "./explain.js";
 
 /** How a request is sent on, or why it is not. Never rejects. */
@@ -89,7 +89,7 @@ async function explainOnly(route: Route, req: IncomingMessage, res: ServerRespon
 }
 
 function readExplanation({ answerHeaders = [] }: ProxyOptions): unknown {
-  const text = answerHeaders[answerHeaders.indexOf(EXPLAIN_HEADER) + 1];
+  const text = findHeader(answerHeaders, EXPLAIN_HEADER);
   return text === undefined ? null : JSON.parse(text);
 }
 

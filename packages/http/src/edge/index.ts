@@ -1,6 +1,7 @@
 export {
   type CellListener,
   createOrganizationNotFound,
+  createPathAmbiguous,
   type Decision,
   type DecisionContext,
   decideByKey,
@@ -15,5 +16,6 @@ export { createHostTable, type HostRules, type HostTable, normalizeHost } from "
 export { matchPath, pathOf } from "./match-path.js";
 export { createEdgeProblem } from "./problems.js";
 export { type RouterOptions, type RunningRouter, startRouter } from "./router.js";
+export { reportRoutes } from "./routes-report.js";
 export { createSending, type EdgeContext } from "./send.js";
 export { Upstreams } from "./upstreams.js";

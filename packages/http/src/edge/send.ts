@@ -87,5 +87,5 @@ function createTarget({ upstreams, listener }: EdgeContext, { cell, address, fou
 
 function explain(ctx: EdgeContext, req: IncomingMessage, decision: Decision): string[] {
   if (!isOperator(req, ctx.operatorToken)) return [];
-  return [EXPLAIN_HEADER, JSON.stringify(explainDecision(decision, ctx.routes.memory.completeUntilMs, ctx.now()))];
+  return [EXPLAIN_HEADER, JSON.stringify(explainDecision(decision, ctx.routes.memory, ctx.now()))];
 }

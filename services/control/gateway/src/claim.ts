@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import {
-  createEdgeProblem,
   createOrganizationNotFound,
+  createPathAmbiguous,
   type Decision,
   decideByKey,
   decideByRule,
@@ -31,7 +31,7 @@ export function claimRequest(req: Asked, findPinned: (path: string) => PinnedRou
   switch (match.kind) {
     case "ambiguous":
       // Only where it may be a cell's: of anything else control itself says that there is nothing.
-      return ORGANIZATIONS.test(path) ? claimAs("organization", async () => createAmbiguous()) : undefined;
+      return ORGANIZATIONS.test(path) ? claimAs("organization", async () => createPathAmbiguous()) : undefined;
     case "noOrganization":
       return claimAs("organization", async () => createOrganizationNotFound(match.text));
     case "organization":
@@ -58,11 +58,4 @@ function claimOther(
 
 function claimAs(rule: Rule, decide: (ctx: EdgeContext) => Promise<Decision | Problem>): Claim {
   return { decide: async (ctx) => ({ rule, ctx, decided: await decide(ctx) }) };
-}
-
-function createAmbiguous(): Problem {
-  return createEdgeProblem(
-    "PATH_AMBIGUOUS",
-    "The path has dot segments, empty segments, backslashes or encoded separators; send it without.",
-  );
 }

@@ -13,6 +13,7 @@ import {
   type Problem,
   type ProxyLimits,
   type ProxyOptions,
+  reportRoutes,
   Upstreams,
 } from "@cellway/http";
 import { PREFLIGHT_HEADERS, parseIngestPath } from "@cellway/ingest-protocol";
@@ -68,11 +69,7 @@ export function createGateway(context: ServiceContext, options: GatewayOptions):
   return {
     takes: (req) => claim(req) !== undefined,
     handlers: inFlight.handlers,
-    report: () => ({
-      routes: locator.memory.table.count,
-      loaded: locator.memory.isComplete,
-      ageMs: locator.memory.completeUntilMs === undefined ? null : Math.max(0, now() - locator.memory.completeUntilMs),
-    }),
+    report: () => ({ ...reportRoutes(locator.memory, now()) }),
     drain: ({ graceMs }) => inFlight.drain(graceMs),
     close: async () => upstreams.close(),
   };

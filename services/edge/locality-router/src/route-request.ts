@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import {
   createEdgeProblem,
   createOrganizationNotFound,
+  createPathAmbiguous,
   createSending,
   type Decision,
   decideByKey,
@@ -44,10 +45,7 @@ async function decide(ctx: RouterContext, { path, locality, refuse }: Asked): Pr
   const match = matchPath(path);
   switch (match.kind) {
     case "ambiguous":
-      return createEdgeProblem(
-        "PATH_AMBIGUOUS",
-        "The path has dot segments, empty segments, backslashes or encoded separators; send it without.",
-      );
+      return createPathAmbiguous();
     case "noOrganization":
       return createOrganizationNotFound(match.text);
     case "organization":
