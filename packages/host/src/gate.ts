@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { cellNumberOfSnowflake } from "@cellway/database";
 import { UserIpService } from "@cellway/gen/cellway/audit/v1/user_ip";
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
@@ -16,17 +15,16 @@ import { detachFromCall, type RpcCaller } from "@cellway/rpc";
 import { isLocalTo, type PublicLocality, type Silo, type Topology, toPublicLocality } from "@cellway/silo";
 import type { Logger } from "@cellway/telemetry";
 import { createElsewhereFinder } from "./elsewhere.js";
+import { createPrincipalFinder } from "./find-principal.js";
 import { RecentKeys } from "./recent-keys.js";
 import { createSessionGate } from "./session-gate.js";
 
 /** How an API token looks; anything else is refused without asking anybody. */
 const TOKEN_PATTERN = /^cwu_[A-Za-z0-9_-]{43}$/;
-/** How long a token that nobody knew stays unknown without asking again, in milliseconds. */
-const UNKNOWN_TOKEN_MS = 5_000;
 /** In which the address of a user is noted once, in milliseconds. */
 const ADDRESS_QUIET_MS = 60_000;
-/** The most tokens, and addresses, that are remembered. */
-const REMEMBERED_MAX = 10_000;
+/** The most addresses that are remembered. */
+const ADDRESSES_MAX = 10_000;
 
 /** What the gate of a silo asks. */
 interface GateParts {
@@ -42,18 +40,14 @@ interface GateParts {
  * control is away; a token that it does not know, such as that of somebody who is only invited, it asks control for.
  */
 export function createSiloGate(parts: GateParts): Gate {
-  const unknown = new RecentKeys(UNKNOWN_TOKEN_MS, REMEMBERED_MAX, parts.now);
-  const noted = new RecentKeys(ADDRESS_QUIET_MS, REMEMBERED_MAX, parts.now);
+  const noted = new RecentKeys(ADDRESS_QUIET_MS, ADDRESSES_MAX, parts.now);
+  const { now } = parts;
+  const authenticateToken = createPrincipalFinder({ pattern: TOKEN_PATTERN, now }, (token) =>
+    verifyToken(parts, token),
+  );
   const authenticateSession = createSessionGate(parts);
   return {
-    async authenticate(_localMode, token) {
-      if (!TOKEN_PATTERN.test(token)) return undefined;
-      const fingerprint = createHash("sha256").update(token).digest("base64url");
-      if (unknown.has(fingerprint)) return undefined;
-      const principal = await verifyToken(parts, token);
-      if (principal === undefined) unknown.add(fingerprint);
-      return principal;
-    },
+    authenticate: (_localMode, token) => authenticateToken(token),
     authenticateSession: (_localMode, secret) => authenticateSession(secret),
     findOrganization: (idOrSlug, userId, { asStranger }) =>
       asStranger ? findAnyOrganization(parts, idOrSlug) : findOwnOrganization(parts, idOrSlug, userId),

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { ReplicaService } from "@cellway/gen/cellway/replica/v1/replica";
 import { SessionService } from "@cellway/gen/cellway/user/v1/session";
 import type { Principal } from "@cellway/http";
@@ -6,16 +5,15 @@ import { createRpcError, detachFromCall, type RpcCaller, reasonOf } from "@cellw
 import { isLocalTo, type Silo } from "@cellway/silo";
 import type { Logger } from "@cellway/telemetry";
 import { Code } from "@connectrpc/connect";
+import { createPrincipalFinder } from "./find-principal.js";
 import { RecentKeys } from "./recent-keys.js";
 
 /** How the secret of a session looks; anything else is refused without asking anybody. */
 const SESSION_PATTERN = /^cws_[A-Za-z0-9_-]{43}$/;
-/** How long a session that nobody knew stays unknown without asking again, in milliseconds. */
-const UNKNOWN_SESSION_MS = 5_000;
 /** In which control is told of a use, or is tried to be told, once, in milliseconds. */
 const USE_QUIET_MS = 60_000;
-/** The most sessions that are remembered for either. */
-const REMEMBERED_MAX = 10_000;
+/** The most sessions of which that is remembered. */
+const TOLD_MAX = 10_000;
 
 /** What the gate of a silo asks. */
 interface GateParts {
@@ -32,8 +30,7 @@ interface GateParts {
  */
 export function createSessionGate(parts: GateParts): (secret: string) => Promise<Principal | undefined> {
   const { silo, rpc, logger, now } = parts;
-  const unknown = new RecentKeys(UNKNOWN_SESSION_MS, REMEMBERED_MAX, now);
-  const told = new RecentKeys(USE_QUIET_MS, REMEMBERED_MAX, now);
+  const told = new RecentKeys(USE_QUIET_MS, TOLD_MAX, now);
   const tellUse = (token: string, sessionId: string): void => {
     if (told.has(sessionId)) return;
     told.add(sessionId);
@@ -49,16 +46,11 @@ export function createSessionGate(parts: GateParts): (secret: string) => Promise
     if (verified?.isUseDue === true) tellUse(token, verified.sessionId);
     return verified && toPrincipal(verified.userId, verified.sessionId);
   };
-  return async (secret) => {
-    if (!SESSION_PATTERN.test(secret)) return undefined;
-    const fingerprint = createHash("sha256").update(secret).digest("base64url");
-    if (unknown.has(fingerprint)) return undefined;
+  return createPrincipalFinder({ pattern: SESSION_PATTERN, now }, async (secret) => {
     const [cellName] = silo.cells;
     const known = isLocalTo(silo, "CONTROL") || cellName === undefined ? undefined : await findInCell(cellName, secret);
-    const principal = known ?? (await askControl(rpc, secret));
-    if (principal === undefined) unknown.add(fingerprint);
-    return principal;
-  };
+    return known ?? (await askControl(rpc, secret));
+  });
 }
 
 /** @throws UNAVAILABLE when control is away, or runs code without sessions beside code that has them. */
