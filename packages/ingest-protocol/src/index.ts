@@ -1,4 +1,5 @@
 export { CORS_HEADERS, PREFLIGHT_HEADERS } from "./cors.js";
+export { isJsonObject, readJsonObject } from "./json-object.js";
 export { hasPath, type IngestPath, LIVE_PATH, PROJECT_CONFIGS_PATH, parseIngestPath } from "./paths.js";
 export {
   createProjectConfigsBody,
@@ -12,7 +13,6 @@ export {
   explainKeyFault,
   isPublicKey,
   type KeySource,
-  parseEnvelopeHeader,
   type RequestHead,
   readEnvelopeKey,
   readPublicKey,

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { readJsonObject } from "./json-object.js";
 
 /** The part of a request by which its key is found. */
 export interface RequestHead {
@@ -56,21 +57,10 @@ export function explainKeyFault(stated: Exclude<StatedKey, { readonly kind: "key
 
 /** The key of the DSN in the first line of an envelope: what tunnels send. */
 export function readEnvelopeKey(line: string): StatedKey {
-  const header = parseEnvelopeHeader(line);
+  const header = readJsonObject(line);
   const dsn = header?.["dsn"];
   if (typeof dsn !== "string") return { kind: "none" };
   return state("dsn", URL.canParse(dsn) ? new URL(dsn).username : "");
-}
-
-/** The first line of an envelope, a JSON object; undefined when it is none. */
-export function parseEnvelopeHeader(line: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-    return isObject ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function state(from: KeySource, text: string): StatedKey {

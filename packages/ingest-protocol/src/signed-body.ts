@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { isJsonObject, type JsonObject } from "./json-object.js";
 import { BodyError, readBody } from "./read-body.js";
 import { findRelayFault, RELAY_ID_HEADER, RELAY_SIGNATURE_HEADER, type RelayKeys } from "./relay-signature.js";
 
@@ -48,14 +49,14 @@ export async function readSignedBody(
 }
 
 /** Reads a JSON object. @throws RelayRequestError with the code. */
-export function parseJsonObject(body: Buffer, code?: string): Record<string, unknown> {
+export function parseJsonObject(body: Buffer, code?: string): JsonObject {
   let value: unknown;
   try {
     value = JSON.parse(body.toString("utf8"));
   } catch {
     throw new RelayRequestError("body: must be JSON", 400, code);
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  if (isJsonObject(value)) return value;
   throw new RelayRequestError("body: must be a JSON object", 400, code);
 }
 

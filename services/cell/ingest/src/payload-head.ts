@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Readable, type Transform } from "node:stream";
 import { promisify } from "node:util";
 import { brotliDecompress, createBrotliDecompress, createGunzip, createInflate, gunzip, inflate } from "node:zlib";
-import { ENVELOPE_HEADER_MAX_BYTES, parseEnvelopeHeader } from "@cellway/ingest-protocol";
+import { ENVELOPE_HEADER_MAX_BYTES, readJsonObject } from "@cellway/ingest-protocol";
 import { Refusal } from "./refusal.js";
 
 /** Compressed bytes that are looked at for the first line of an envelope. */
@@ -40,7 +40,7 @@ export async function readEnvelopeLine(body: Buffer, encoding: string): Promise<
 
 /** The event that an envelope is of; undefined when its header names none. @throws Refusal */
 export function readEnvelopeEventId(line: string): string | undefined {
-  const header = parseEnvelopeHeader(line);
+  const header = readJsonObject(line);
   if (header === undefined) throw new Refusal("ENVELOPE_INVALID", "The first line must be a JSON object.");
   return readEventId(header["event_id"], "ENVELOPE_INVALID");
 }
@@ -58,7 +58,7 @@ export async function readStoredEventId(body: Buffer, encoding: string, maxBytes
   } catch {
     throw new Refusal("EVENT_INVALID", `The body must be ${encoding} of at most ${maxBytes} bytes.`);
   }
-  const event = parseEnvelopeHeader(text.toString("utf8"));
+  const event = readJsonObject(text.toString("utf8"));
   if (event === undefined) throw new Refusal("EVENT_INVALID", "The body must be a JSON object.");
   return readEventId(event["event_id"], "EVENT_INVALID") ?? randomUUID().replaceAll("-", "");
 }

@@ -1,5 +1,11 @@
 import { AnswerTimeoutError, askUpstream, CELL_HEADER, findHeader, type Upstream } from "@cellway/http";
-import { PROJECT_CONFIGS_PATH, PROJECT_CONFIGS_VERSION, signRelayRequest } from "@cellway/ingest-protocol";
+import {
+  isJsonObject,
+  PROJECT_CONFIGS_PATH,
+  PROJECT_CONFIGS_VERSION,
+  readJsonObject,
+  signRelayRequest,
+} from "@cellway/ingest-protocol";
 import type { ProjectConfigContext } from "./context.js";
 
 /** What a cell answered, once it is known to be one. */
@@ -80,22 +86,13 @@ async function post(
 
 /** Undefined for what is not what a cell answers. */
 function parseAnswer(body: Buffer): CellAnswer | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString("utf8"));
-  } catch {
-    return undefined;
-  }
-  if (!isObject(value)) return undefined;
+  const value = readJsonObject(body.toString("utf8"));
+  if (value === undefined) return undefined;
   // Without configurations it may be anything; Relay itself always says them.
   const { configs, pending = [], unchanged = [] } = value;
-  if (!isObject(configs) || !isTextList(pending) || !isTextList(unchanged)) return undefined;
+  if (!isJsonObject(configs) || !isTextList(pending) || !isTextList(unchanged)) return undefined;
   const { global, global_status: globalStatus } = value;
   return { configs, pending: new Set(pending), unchanged: new Set(unchanged), global, globalStatus };
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isTextList(value: unknown): value is string[] {
