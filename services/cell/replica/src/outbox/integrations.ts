@@ -1,4 +1,3 @@
-import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { IntegrationStatus } from "@cellway/gen/cellway/integration/v1/integration";
 import {
   IntegrationReplicaSchema,
@@ -8,6 +7,7 @@ import type { ServiceContext } from "@cellway/host";
 import { type OutboxReceiver, receiveMessages } from "@cellway/outbox";
 import { INTEGRATION_REPLICA, ORGANIZATION_INTEGRATION_REPLICA } from "../store/integration.js";
 import { upsertReplica } from "../store/upsert-replica.js";
+import { toDate } from "./to-date.js";
 
 /** Keeps what the organizations of a cell have installed. */
 export function takeOrganizationIntegrations({ database }: ServiceContext): OutboxReceiver {
@@ -22,9 +22,9 @@ export function takeOrganizationIntegrations({ database }: ServiceContext): Outb
         JSON.stringify(content.config ?? {}),
         content.defaultAuthId ?? null,
         IntegrationStatus[content.status],
-        content.gracePeriodEnd && timestampDate(content.gracePeriodEnd),
-        content.createdAt && timestampDate(content.createdAt),
-        content.updatedAt && timestampDate(content.updatedAt),
+        toDate(content.gracePeriodEnd),
+        toDate(content.createdAt),
+        toDate(content.updatedAt),
       ],
     }),
   );
@@ -43,8 +43,8 @@ export function takeIntegrations({ database }: ServiceContext): OutboxReceiver {
         content.name,
         JSON.stringify(content.metadata ?? {}),
         IntegrationStatus[content.status],
-        content.createdAt && timestampDate(content.createdAt),
-        content.updatedAt && timestampDate(content.updatedAt),
+        toDate(content.createdAt),
+        toDate(content.updatedAt),
       ],
     }),
   );

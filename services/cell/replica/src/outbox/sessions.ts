@@ -1,9 +1,9 @@
-import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import { SessionReplicaSchema } from "@cellway/gen/cellway/user/v1/replicas";
 import type { ServiceContext } from "@cellway/host";
 import { type OutboxReceiver, receiveMessages } from "@cellway/outbox";
 import { SESSION_REPLICA } from "../store/session.js";
 import { upsertReplica } from "../store/upsert-replica.js";
+import { toDate } from "./to-date.js";
 
 /** Keeps the sessions of a cell's members. */
 export function takeSessions({ database }: ServiceContext): OutboxReceiver {
@@ -21,9 +21,4 @@ export function takeSessions({ database }: ServiceContext): OutboxReceiver {
       ],
     }),
   );
-}
-
-/** The contract requires it. */
-function toDate(time: Timestamp | undefined): Date | null {
-  return time === undefined ? null : timestampDate(time);
 }

@@ -1,10 +1,10 @@
-import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { ApiTokenReplicaSchema, UserReplicaSchema } from "@cellway/gen/cellway/user/v1/replicas";
 import type { ServiceContext } from "@cellway/host";
 import { type OutboxReceiver, receiveMessages } from "@cellway/outbox";
 import { API_TOKEN_REPLICA } from "../store/api-token.js";
 import { upsertReplica } from "../store/upsert-replica.js";
 import { USER_REPLICA } from "../store/user.js";
+import { toDate } from "./to-date.js";
 
 /** Keeps what a cell knows of its members. */
 export function takeUsers({ database }: ServiceContext): OutboxReceiver {
@@ -25,12 +25,7 @@ export function takeApiTokens({ database }: ServiceContext): OutboxReceiver {
       cellName: recipient,
       objectId,
       version,
-      content: content && [
-        content.userId,
-        content.tokenHash,
-        content.scopes,
-        content.expiresAt === undefined ? null : timestampDate(content.expiresAt),
-      ],
+      content: content && [content.userId, content.tokenHash, content.scopes, toDate(content.expiresAt)],
     }),
   );
 }
