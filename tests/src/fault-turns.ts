@@ -1,5 +1,6 @@
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
+import { startTcpProxy } from "./tcp-proxy.js";
 
 /** What can be done wrong between an edge and a cell: nothing, late, never, byte by byte, broken off, not even accepted. */
 export const FAULTS = ["none", "latency", "hold", "crawl", "reset", "refuse"] as const;
@@ -21,43 +22,21 @@ export interface FaultProxy {
 
 export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const done = { none: 0, latency: 0, hold: 0, crawl: 0, reset: 0, refuse: 0 };
-  const sockets = new Set<Socket>();
-  const { hostname, port } = new URL(target);
   let turn = 0;
   let isHealed = false;
   const next = (): Fault => (isHealed ? "none" : (FAULTS[turn++ % FAULTS.length] ?? "none"));
-  const server = createServer((near) => {
-    const far = connect(Number(port), hostname);
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on("error", () => {});
-      socket.on("close", () => {
-        sockets.delete(socket);
-        near.destroy();
-        far.destroy();
-      });
-    }
-    near.pipe(far);
-    far.on("data", (chunk) => {
-      const fault = next();
-      done[fault] += 1;
-      void spoil(near, chunk, fault);
-    });
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
+  const proxy = await startTcpProxy(target, (near, chunk) => {
+    const fault = next();
+    done[fault] += 1;
+    void spoil(near, chunk, fault);
   });
   return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    origin: proxy.address,
     done,
     heal() {
       isHealed = true;
     },
-    stop: () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      }),
+    stop: () => proxy.stop(),
   };
 }
 

@@ -1,11 +1,12 @@
 import { createServer, type IncomingMessage, type RequestListener, request, type Server } from "node:http";
-import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
 import type { RunningRouter } from "@cellway/http";
 import { type LocalityRouterOptions, startLocalityRouter } from "@cellway/locality-router";
 import { createLogger, createMetrics, type Metrics } from "@cellway/telemetry";
 import type { Fleet } from "@cellway/testing";
 import { createEdge } from "./route-feed.js";
+import { listen, startTcpProxy } from "./tcp-proxy.js";
 
 /** An HTTP server that stands for what listens at a cell's HTTP address. */
 export interface CellListener {
@@ -111,29 +112,7 @@ export async function startFaultProxy(
   origin: string,
 ): Promise<{ address: string; fault: Fault; stop(): Promise<void> }> {
   const state: { fault: Fault } = { fault: "none" };
-  const sockets = new Set<Socket>();
-  const target = new URL(origin);
-  const server = createTcpServer((near) => {
-    const far = connect(Number(target.port), target.hostname);
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on("error", () => {});
-      socket.on("close", () => {
-        sockets.delete(socket);
-        near.destroy();
-        far.destroy();
-      });
-    }
-    near.pipe(far);
-    far.on("data", (chunk) => void spoil(near, chunk, state));
-  });
-  const address = await listen(server);
-  const stop = () =>
-    new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      for (const socket of sockets) socket.destroy();
-    });
-  return Object.assign(state, { address, stop });
+  return Object.assign(state, await startTcpProxy(origin, (near, chunk) => void spoil(near, chunk, state)));
 }
 
 async function spoil(near: Socket, chunk: Buffer, { fault }: { fault: Fault }): Promise<void> {
@@ -147,11 +126,4 @@ async function spoil(near: Socket, chunk: Buffer, { fault }: { fault: Fault }): 
     near.write(Buffer.of(byte));
     await new Promise((resolve) => setImmediate(resolve));
   }
-}
-
-async function listen(server: Server | ReturnType<typeof createTcpServer>): Promise<string> {
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
