@@ -1,3 +1,4 @@
+import { formatRequestHead } from "./headers.js";
 import type { Upstream } from "./upstream.js";
 import type { AnswerListener } from "./upstream-connection.js";
 
@@ -72,7 +73,10 @@ export function askUpstream(upstream: Upstream, question: UpstreamQuestion): Pro
 }
 
 function formatHead({ origin }: Upstream, { method, path, headers, body }: UpstreamQuestion): string {
-  const all = { host: new URL(origin).host, ...headers, "content-length": String(body.byteLength) };
-  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`;
+  const length = ["content-length", String(body.byteLength)];
+  return formatRequestHead({ method, url: path }, [
+    ["host", new URL(origin).host],
+    Object.entries(headers).flat(),
+    length,
+  ]);
 }

@@ -85,6 +85,18 @@ export function receiveHeaders(req: IncomingMessage, rules: ForwardingRules): Re
   return { requestId, headers };
 }
 
+/** The head of a request as it is sent: its first line and headers, of lists of names and values in turn, with the empty line. */
+export function formatRequestHead(
+  { method = "GET", url = "/" }: { readonly method?: string | undefined; readonly url?: string | undefined },
+  lists: readonly (readonly string[])[],
+): string {
+  let head = `${method} ${url} HTTP/1.1\r\n`;
+  for (const list of lists) {
+    for (let index = 0; index + 1 < list.length; index += 2) head += `${list[index]}: ${list[index + 1]}\r\n`;
+  }
+  return `${head}\r\n`;
+}
+
 /** Whether this proxy has seen the request before. */
 export function isLoop(req: IncomingMessage, { name }: ForwardingRules): boolean {
   return req.headers.via?.split(",").some((hop) => hop.trim().split(/\s+/)[1] === name) === true;

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Problem, sendProblem } from "../problem.js";
 import { type AttemptEnd, attempt } from "./attempt.js";
-import { type ForwardingRules, findHeader, isLoop, pairUp, receiveHeaders } from "./headers.js";
+import { type ForwardingRules, findHeader, formatRequestHead, isLoop, pairUp, receiveHeaders } from "./headers.js";
 import { createProxyProblem, type ProxyProblemCode } from "./problems.js";
 import { type RequestBody, takeBody } from "./request-body.js";
 import type { Upstream } from "./upstream.js";
@@ -109,26 +109,21 @@ class Exchange {
 
   /** One attempt, or why there was none. Its verdict is given to the circuit. */
   private async tryOnce({ upstream, headers }: ProxyTarget, body: RequestBody): Promise<AttemptEnd | ProxyProblemCode> {
-    const giveBack = upstream.take();
-    if (giveBack === undefined) return "UPSTREAM_BUSY";
-    const judge = upstream.circuit.enter();
-    if (judge === undefined) {
-      giveBack();
-      return "UPSTREAM_CIRCUIT_OPEN";
-    }
+    const admission = upstream.admit();
+    if (typeof admission === "string") return admission;
     const { req, res, options } = this;
     const end = await attempt({
       req,
       res,
       upstream,
-      head: formatHead(req, [this.headers, headers], body.isChunked),
+      head: formatRequestHead(req, [this.headers, headers, body.isChunked ? CHUNKED : []]),
       body: body.open(),
       requestId: this.requestId,
       answerHeaders: options.answerHeaders ?? [],
       isMisdirectionHeld: options.onMisdirected !== undefined && !this.isMisdirected,
     });
-    giveBack();
-    judge(this.verdictOf(end));
+    admission.giveBack();
+    admission.judge(this.verdictOf(end));
     return end;
   }
 
@@ -182,14 +177,7 @@ class Exchange {
 /** What no target of a request has in it: blanks and what ends a line. */
 const NOT_IN_TARGET = /[^\x21-\x7e\x80-\xff]/;
 
-/** The head of a request as it is sent. */
-function formatHead(req: IncomingMessage, lists: readonly (readonly string[])[], isChunked: boolean): string {
-  let head = `${req.method ?? "GET"} ${req.url ?? "/"} HTTP/1.1\r\n`;
-  for (const list of lists) {
-    for (let index = 0; index + 1 < list.length; index += 2) head += `${list[index]}: ${list[index + 1]}\r\n`;
-  }
-  return isChunked ? `${head}transfer-encoding: chunked\r\n\r\n` : `${head}\r\n`;
-}
+const CHUNKED = ["transfer-encoding", "chunked"];
 
 function withHost(headers: string[], host: string | undefined): string[] {
   if (host === undefined) return headers;

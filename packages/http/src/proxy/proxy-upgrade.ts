@@ -31,13 +31,9 @@ export function proxyUpgrade(upgrade: UpgradeRequest, options: ProxyOptions): Pr
   const { req } = upgrade;
   const { upstream } = options.target;
   const { requestId, headers } = receiveHeaders(req, options);
-  const giveBack = upstream.take();
-  if (giveBack === undefined) return Promise.resolve(refuse(upgrade, options, { code: "UPSTREAM_BUSY", requestId }));
-  const judge = upstream.circuit.enter();
-  if (judge === undefined) {
-    giveBack();
-    return Promise.resolve(refuse(upgrade, options, { code: "UPSTREAM_CIRCUIT_OPEN", requestId }));
-  }
+  const admission = upstream.admit();
+  if (typeof admission === "string") return Promise.resolve(refuse(upgrade, options, { code: admission, requestId }));
+  const { judge, giveBack } = admission;
   return tie(upgrade, options, { requestId, headers, judge }).finally(giveBack);
 }
 

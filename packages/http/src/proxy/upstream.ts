@@ -8,6 +8,14 @@ export interface UpstreamListener {
   readonly onInFlight?: (count: number) => void;
 }
 
+/** The right to one request. */
+export interface Admission {
+  /** Gives the place back, once. */
+  readonly giveBack: () => void;
+  /** Tells the circuit how the request went. */
+  readonly judge: NonNullable<ReturnType<Circuit["enter"]>>;
+}
+
 /** One place that requests are sent on to, with limits of its own: what it does wrong costs no other upstream anything. */
 export class Upstream {
   readonly pool: UpstreamPool;
@@ -38,6 +46,16 @@ export class Upstream {
       this.inFlight -= 1;
       this.listener.onInFlight?.(this.inFlight);
     };
+  }
+
+  /** Lets a request in, under the limit of those in flight and the circuit; or says which of the two keeps it out. */
+  admit(): Admission | "UPSTREAM_BUSY" | "UPSTREAM_CIRCUIT_OPEN" {
+    const giveBack = this.take();
+    if (giveBack === undefined) return "UPSTREAM_BUSY";
+    const judge = this.circuit.enter();
+    if (judge !== undefined) return { giveBack, judge };
+    giveBack();
+    return "UPSTREAM_CIRCUIT_OPEN";
   }
 
   /** Takes no more; what is in flight finishes. */

@@ -38,12 +38,9 @@ export async function askCell(ctx: ProjectConfigContext, question: CellQuestion)
   // Nobody is asked without a name: a cell would refuse it, and that says nothing of the cell.
   if (ctx.credentials === undefined) return note(ctx, cell, "status");
   const upstream = ctx.upstreams.of(cell, address);
-  const giveBack = upstream.take();
-  const judge = giveBack === undefined ? undefined : upstream.circuit.enter();
-  if (giveBack === undefined || judge === undefined) {
-    giveBack?.();
-    return note(ctx, cell, giveBack === undefined ? "busy" : "circuit_open");
-  }
+  const admission = upstream.admit();
+  if (typeof admission === "string") return note(ctx, cell, admission === "UPSTREAM_BUSY" ? "busy" : "circuit_open");
+  const { judge, giveBack } = admission;
   try {
     const { outcome, status, answer } = await post(ctx, upstream, question);
     // What it answers wrongly here need not keep events from it.
