@@ -50,6 +50,7 @@ export class Notifications {
   }
 
   private async connect(): Promise<void> {
+    if (this.isStopped) return;
     const { connection, channel } = this.options;
     const client = new pg.Client(connection);
     this.client = client;
@@ -64,6 +65,8 @@ export class Notifications {
       await client.query(`listen ${channel}`);
       // Through a transaction pooler LISTEN succeeds and nothing ever comes.
       await client.query(`select pg_notify('${channel}', '')`);
+      // Lost meanwhile: the timer is the one that connects again.
+      if (this.client !== client) return;
       this.timer = setTimeout(() => {
         if (!this.echoed && this.client === client)
           this.options.logger.warn({ channel }, "notifications do not arrive; the outbox is polled instead");
