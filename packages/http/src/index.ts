@@ -17,14 +17,15 @@ export {
   type UpstreamAnswer,
   type UpstreamQuestion,
 } from "./proxy/ask-upstream.js";
+export type { ClientAnswer, ClientRequest } from "./proxy/client-exchange.js";
 export {
   type EdgeHandlers,
   type EdgeServer,
   type EdgeServerLimits,
-  isAmbiguousRequest,
   startEdgeServer,
 } from "./proxy/edge-server.js";
 export { findHeader } from "./proxy/headers.js";
+export { isAmbiguousRequest } from "./proxy/http1-front.js";
 export { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./proxy/limits.js";
 export {
   type Misdirection,

@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { ClientAnswer } from "./proxy/client-exchange.js";
 
 /** The media type of problems, RFC 9457. */
 export const PROBLEM_TYPE = "application/problem+json";
@@ -24,7 +24,7 @@ export function toProblemBody({ status, code, title, detail, extensions }: Probl
 }
 
 /** Answers with a problem, and nothing else: the response must not have been begun. */
-export function sendProblem(res: ServerResponse, problem: Problem): void {
+export function sendProblem(res: ClientAnswer, problem: Problem): void {
   const { status, headers } = problem;
   const body = Buffer.from(`${JSON.stringify(toProblemBody(problem))}\n`);
   res.writeHead(status, {

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { BodyRequest } from "./read-body.js";
 import { parseJsonObject, RelayRequestError, readSignedBody, type SignedBodyRules } from "./signed-body.js";
 
 /** The one version of the exchange that is spoken. */
@@ -35,7 +35,7 @@ export interface ProjectConfigsAnswer {
  * @throws RelayRequestError. Nothing of what is asked about was looked at then.
  */
 export async function readProjectConfigsQuestion(
-  req: IncomingMessage,
+  req: BodyRequest,
   rules: SignedBodyRules,
 ): Promise<ProjectConfigsRequest> {
   const { body } = await readSignedBody(req, rules);

@@ -1,4 +1,11 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
+import type { Readable } from "node:stream";
+
+/** A request of HTTP, of whatever version. Its stream is the body. */
+export interface BodyRequest extends Readable {
+  readonly url?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+}
 
 /** Why a body was not read: too large, too slow, more than there is room for, or its sender is gone. */
 export class BodyError extends Error {
@@ -23,7 +30,7 @@ export interface BodyLimits {
  *
  * @throws BodyError. What is left of the body then was not read: end the connection with the answer.
  */
-export function readBody(req: IncomingMessage, { maxBytes, timeoutMs, takeRoom }: BodyLimits): Promise<Buffer> {
+export function readBody(req: BodyRequest, { maxBytes, timeoutMs, takeRoom }: BodyLimits): Promise<Buffer> {
   if (Number(req.headers["content-length"] ?? 0) > maxBytes) return Promise.reject(new BodyError("too_large"));
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

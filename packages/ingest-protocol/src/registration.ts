@@ -1,5 +1,5 @@
 import { createHmac, hkdfSync, randomUUID, timingSafeEqual } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import type { BodyRequest } from "./read-body.js";
 import type { RelayCredentials } from "./relay-signature.js";
 import { parseJsonObject, RelayRequestError, readSignedBody, type SignedBodyRules } from "./signed-body.js";
 
@@ -28,7 +28,7 @@ export interface RegistrationRules extends SignedBodyRules {
  */
 export async function answerRegistration(
   step: keyof typeof REGISTRATION_PATHS,
-  req: IncomingMessage,
+  req: BodyRequest,
   rules: RegistrationRules,
 ): Promise<{ readonly relay_id: string; readonly token?: string }> {
   const { relayId, body } = await readSignedBody(req, rules);

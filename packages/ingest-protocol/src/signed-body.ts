@@ -1,6 +1,5 @@
-import type { IncomingMessage } from "node:http";
 import { isJsonObject, type JsonObject } from "./json-object.js";
-import { BodyError, readBody } from "./read-body.js";
+import { BodyError, type BodyRequest, readBody } from "./read-body.js";
 import { findRelayFault, RELAY_ID_HEADER, RELAY_SIGNATURE_HEADER, type RelayKeys } from "./relay-signature.js";
 
 /** Bytes of what a Relay asks; 5,000 keys with their revisions take a third of it. */
@@ -31,7 +30,7 @@ export interface SignedBodyRules {
 
 /** Reads what a Relay that is known here has signed. @throws RelayRequestError. Nothing of it was looked at then. */
 export async function readSignedBody(
-  req: IncomingMessage,
+  req: BodyRequest,
   { relays, timeoutMs, nowMs }: SignedBodyRules,
 ): Promise<{ readonly relayId: string; readonly body: Buffer }> {
   if ((req.headers["content-encoding"] ?? "identity") !== "identity")
@@ -60,7 +59,7 @@ export function parseJsonObject(body: Buffer, code?: string): JsonObject {
   throw new RelayRequestError("body: must be a JSON object", 400, code);
 }
 
-function textOf({ headers }: IncomingMessage, name: string): string | undefined {
+function textOf({ headers }: BodyRequest, name: string): string | undefined {
   const value = headers[name];
   return typeof value === "string" ? value : undefined;
 }

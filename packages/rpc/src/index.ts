@@ -40,9 +40,12 @@ export {
 export { readUpdateMask } from "./field-mask.js";
 export { UNKNOWN_VERSION } from "./headers.js";
 export { createHttpNetwork } from "./network/http-network.js";
+export { type ConnectionPool, createConnectionPool, type OpenedStream, type PoolLimits } from "./network/http2-pool.js";
+export { watchForEnd } from "./network/http2-stream.js";
 export { listenAt, toListenOptions } from "./network/listen.js";
 export { type CapturedRequest, createMemoryNetwork, type MemoryNetwork } from "./network/memory-network.js";
 export type { Network, NetworkListener } from "./network/network.js";
+export { sniffProtocol } from "./network/sniff-protocol.js";
 export {
   createPageTokenError,
   cutPage,

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { type FastifyInstance, fastify } from "fastify";
@@ -16,9 +17,9 @@ beforeEach(async () => {
     {
       takes: (req) => req.url?.startsWith("/cell/") === true,
       handlers: {
-        onRequest: (req, res) => void req.pipe(res),
+        onRequest: (req, res) => void req.pipe(res as ServerResponse),
         onUpgrade: ({ socket }) => {
-          socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: test\r\nConnection: Upgrade\r\n\r\n");
+          socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
           socket.pipe(socket);
         },
       },
@@ -82,14 +83,17 @@ test("a body that is late is refused for a route of the server's own, and not fo
   await readUntil(onward, /^HTTP\/1\.1 200[^]*ab[^]*cd/);
 });
 
-test("an upgrade is the gateway's where it takes it, else an ordinary request; open ones do not keep the server from closing", async () => {
-  const head = "HTTP/1.1\r\nHost: a\r\nUpgrade: test\r\nConnection: Upgrade\r\n\r\n";
+test("an upgrade to WebSocket is the gateway's where it takes it, else an ordinary request; open ones do not keep the server from closing", async () => {
+  const head = "HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
   await readUntil(open(`GET /own ${head}`), /^HTTP\/1\.1 200 OK/);
   await readUntil(open(`GET /unknown ${head}`), /^HTTP\/1\.1 404/);
   const socket = open(`GET /cell/7/ws ${head}`);
   await readUntil(socket, /^HTTP\/1\.1 101[^]*\r\n\r\n$/);
   socket.write("hello");
   await readUntil(socket, /^hello$/);
+  const h2c = head.replace("websocket", "h2c");
+  await readUntil(open(`GET /cell/7/ws ${h2c}`), /^HTTP\/1\.1 200/);
+  await readUntil(open(`POST /cell/7/ws ${h2c.replace("Host", "Content-Length: 3\r\nHost")}abc`), /^HTTP\/1\.1 400/);
   const closed = once(socket, "close");
   await app.close();
   await closed;

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { EdgeHandlers } from "../proxy/edge-server.js";
-import { createUpgradeResponse, type UpgradeRequest } from "../proxy/proxy-upgrade.js";
+import { createUpgradeResponse, hasUnreadBody, isWebSocket, type UpgradeRequest } from "../proxy/proxy-upgrade.js";
 
 /** In which a whole request that is sent on must be here, in milliseconds: uploads take their time. */
 const GATEWAY_REQUEST_TIMEOUT_MS = 300_000;
@@ -37,8 +37,11 @@ export function attachGateway(
     socket.on("close", () => upgraded.delete(socket));
     socket.on("error", () => socket.destroy());
     const upgrade = { req, socket, head };
-    upgrades.set(req, upgrade);
-    app.routing(req, createUpgradeResponse(upgrade));
+    const res = createUpgradeResponse(upgrade);
+    if (!isWebSocket(req) && hasUnreadBody(req)) return void res.writeHead(400, { "content-length": 0 }).end();
+    // Without an entry it is served as if it had not asked for an upgrade.
+    if (isWebSocket(req)) upgrades.set(req, upgrade);
+    app.routing(req, res);
   });
   app.addHook("preClose", async () => {
     for (const socket of upgraded) socket.destroy();

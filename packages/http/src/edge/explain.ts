@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { IncomingMessage } from "node:http";
 import type { RouteMemory } from "@cellway/locator";
+import type { ClientRequest } from "../proxy/client-exchange.js";
 import type { Decision } from "./decide.js";
 import { ageOf } from "./routes-report.js";
 
@@ -28,7 +28,7 @@ export interface EdgeExplanation {
 }
 
 /** Whether a request carries the operator's token; compared in constant time. Nobody does while there is none. */
-export function isOperator(req: IncomingMessage, token: string | undefined): boolean {
+export function isOperator(req: ClientRequest, token: string | undefined): boolean {
   const said = req.headers[EXPLAIN_HEADER];
   if (token === undefined || typeof said !== "string") return false;
   return timingSafeEqual(digest(said), digest(token));

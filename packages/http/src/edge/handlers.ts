@@ -1,14 +1,15 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { BoundCounter, Logger, Metrics } from "@cellway/telemetry";
 import { type Problem, sendProblem, toProblemBody } from "../problem.js";
+import type { ClientAnswer, ClientRequest } from "../proxy/client-exchange.js";
 import type { EdgeHandlers } from "../proxy/edge-server.js";
 import { findHeader } from "../proxy/headers.js";
 import { type ProxyOptions, type ProxyResult, proxyRequest } from "../proxy/proxy-request.js";
 import { createUpgradeResponse, proxyUpgrade } from "../proxy/proxy-upgrade.js";
+import { refuse } from "../proxy/refuse.js";
 import { EXPLAIN_HEADER, EXPLAIN_ONLY_HEADER, isOperator } from "./explain.js";
 
 /** How a request is sent on, or why it is not. Never rejects. */
-export type Route = (req: IncomingMessage) => Promise<ProxyOptions | Problem>;
+export type Route = (req: ClientRequest) => Promise<ProxyOptions | Problem>;
 
 /** What an edge does besides sending on. */
 export interface EdgeHandlerOptions {
@@ -22,14 +23,14 @@ export interface EdgeHandlerOptions {
 export function createEdgeHandlers(route: Route, { metrics, logger, operatorToken }: EdgeHandlerOptions): EdgeHandlers {
   const answered = createAnswerCounter(metrics);
   const serve = async (
-    req: IncomingMessage,
-    refuse: (problem: Problem) => void,
+    req: ClientRequest,
+    onRefused: (problem: Problem) => void,
     send: (options: ProxyOptions) => Promise<ProxyResult>,
   ) => {
     const startedAt = performance.now();
     const routed = await route(req);
     if ("status" in routed) {
-      refuse(routed);
+      onRefused(routed);
       answered("none", routed.status);
       metrics.count("cellway_edge_problems_total", { code: routed.code });
       return;
@@ -55,7 +56,7 @@ export function createEdgeHandlers(route: Route, { metrics, logger, operatorToke
       }
       serve(
         req,
-        (problem) => sendProblem(res, { ...problem, headers: { ...problem.headers, ...(req.complete ? {} : CLOSE) } }),
+        (problem) => refuse(req, res, { ...problem, headers: { ...problem.headers, ...(req.complete ? {} : CLOSE) } }),
         (routed) => proxyRequest(req, res, routed),
       ).catch((error: unknown) => {
         report(error);
@@ -76,7 +77,7 @@ export function createEdgeHandlers(route: Route, { metrics, logger, operatorToke
 }
 
 /** Answers `{"explanation": …}`, or `{"refusal": …}` with the problem for which nothing would be sent. */
-async function explainOnly(route: Route, req: IncomingMessage, res: ServerResponse): Promise<void> {
+async function explainOnly(route: Route, req: ClientRequest, res: ClientAnswer): Promise<void> {
   const routed = await route(req);
   const answer = "status" in routed ? { refusal: toProblemBody(routed) } : { explanation: readExplanation(routed) };
   const body = Buffer.from(`${JSON.stringify(answer)}\n`);

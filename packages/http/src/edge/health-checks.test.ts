@@ -90,7 +90,7 @@ async function startStage(cells: Readonly<Record<string, Cell>>, limits: Partial
   const logger = createLogger({ silo: "edge:us-router", level: "warn", stream });
   const upstreams = new Upstreams({ ...DEFAULT_PROXY_LIMITS, ...QUICK, ...limits }, metrics, logger);
   const upstreamOf = (name: string) => upstreams.of(name, (cells[name] as Cell).origin);
-  const route = async ({ url = "" }: IncomingMessage) => ({
+  const route = async ({ url = "" }: Pick<IncomingMessage, "url">) => ({
     name: "us-router",
     target: { upstream: upstreamOf(url.slice(1)), headers: [] },
   });

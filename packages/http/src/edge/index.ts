@@ -13,7 +13,7 @@ export {
 export { type EdgeExplanation, EXPLAIN_HEADER, EXPLAIN_ONLY_HEADER } from "./explain.js";
 export { createEdgeHandlers } from "./handlers.js";
 export { createHostTable, type HostRules, type HostTable, normalizeHost } from "./hosts.js";
-export { matchPath, pathOf } from "./match-path.js";
+export { matchPath, ORGANIZATION_HEADER, pathOf } from "./match-path.js";
 export { createEdgeProblem } from "./problems.js";
 export { type RouterOptions, type RunningRouter, startRouter } from "./router.js";
 export { reportRoutes } from "./routes-report.js";

@@ -9,6 +9,7 @@ export type EdgeProblemCode =
   | "HOST_AMBIGUOUS"
   | "PATH_AMBIGUOUS"
   | "PATH_UNKNOWN"
+  | "ORGANIZATION_MISSING"
   | "ORGANIZATION_NOT_FOUND"
   | "PROJECT_KEY_MISSING"
   | "PROJECT_KEY_MALFORMED"
@@ -24,6 +25,7 @@ const TABLE: Readonly<Record<EdgeProblemCode, readonly [status: number, title: s
   HOST_UNKNOWN: [404, "Unknown host"],
   PATH_AMBIGUOUS: [400, "Ambiguous path"],
   PATH_UNKNOWN: [404, "Not found"],
+  ORGANIZATION_MISSING: [400, "Organization missing"],
   ORGANIZATION_NOT_FOUND: [404, "Organization not found"],
   PROJECT_KEY_MISSING: [401, "Project key missing"],
   PROJECT_KEY_MALFORMED: [401, "Project key malformed"],

@@ -1,7 +1,7 @@
-import type { IncomingMessage } from "node:http";
 import type { BlockList } from "node:net";
 import { CELL_HEADER, ROUTE_EPOCH_HEADER } from "../cell-headers.js";
 import type { Problem } from "../problem.js";
+import type { ClientRequest } from "../proxy/client-exchange.js";
 import type { Misdirection, ProxyOptions, ProxyTarget } from "../proxy/proxy-request.js";
 import { addressOrProblem, type Decision, type DecisionContext, decideAnew, type LocalityRule } from "./decide.js";
 import { EXPLAIN_HEADER, explainDecision, isOperator } from "./explain.js";
@@ -23,7 +23,7 @@ export interface EdgeContext extends DecisionContext {
 /** How a request is sent where was decided: explained to operators, and where it is misdirected asked for anew, once. */
 export function createSending(
   ctx: EdgeContext,
-  req: IncomingMessage,
+  req: ClientRequest,
   decision: Decision,
   refuse?: LocalityRule,
 ): ProxyOptions {
@@ -85,7 +85,7 @@ function createTarget({ upstreams, listener }: EdgeContext, { cell, address, fou
   return { upstream: upstreams.of(name, address), headers: [CELL_HEADER, cell.name, ...epoch] };
 }
 
-function explain(ctx: EdgeContext, req: IncomingMessage, decision: Decision): string[] {
+function explain(ctx: EdgeContext, req: ClientRequest, decision: Decision): string[] {
   if (!isOperator(req, ctx.operatorToken)) return [];
   return [EXPLAIN_HEADER, JSON.stringify(explainDecision(decision, ctx.routes.memory, ctx.now()))];
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
 import { keepTrailers, receiveAnswerHeaders } from "./headers.js";
 import { type AttemptFailure, readFailure } from "./problems.js";
 import type { OutgoingBody } from "./request-body.js";
@@ -20,8 +20,8 @@ export type AttemptEnd =
 
 /** One attempt to have a request answered. */
 export interface AttemptOptions {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
+  readonly req: ClientRequest;
+  readonly res: ClientAnswer;
   readonly upstream: Upstream;
   /** Request line and headers, with the empty line at their end. */
   readonly head: string;

@@ -45,17 +45,6 @@ describe("a stranger who tries", () => {
   });
 });
 
-it("a client that speaks HTTP/2 at once is told 400 in HTTP/1.1, and nothing of it reaches the upstream (defect 12)", async () => {
-  let asked = 0;
-  const { address } = await start((_req, res) => {
-    asked += 1;
-    res.end();
-  });
-  const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-  expect(await sendRaw(address, preface)).toMatch(/^HTTP\/1\.1 400 /);
-  expect(asked).toBe(0);
-});
-
 describe("an upgrade", () => {
   it("ties both connections together, bytes in both directions, and both end with one", async () => {
     const stage = await start(echo);
@@ -85,6 +74,40 @@ describe("an upgrade", () => {
     expect(await sendRaw(plain.address, text)).toMatch(/^HTTP\/1\.1 403 [\s\S]*no/);
     const away = await start(echo, { origin: "http://127.0.0.1:1" });
     expect(await sendRaw(away.address, text)).toMatch(/^HTTP\/1\.1 502 [\s\S]*UPSTREAM_UNREACHABLE/);
+  });
+});
+
+describe("an upgrade to anything but WebSocket", () => {
+  const ask = "Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n";
+
+  it("is served as if it were not asked for: no tunnel to an upstream that would agree", async () => {
+    const stage = await start((req, res) => res.setHeader("x-a", "1").end(JSON.stringify(req.headers)));
+    let upgrades = 0;
+    stage.server.on("upgrade", (_req, socket) => {
+      upgrades += 1;
+      socket.destroy();
+    });
+    const answer = await sendRaw(stage.address, `GET / HTTP/1.1\r\n${ask}\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 [\s\S]*x-a: 1/i);
+    expect(answer).not.toMatch(/"upgrade"|"http2-settings"/);
+    expect(upgrades).toBe(0);
+  });
+
+  it("is 400 with a body, which cannot be read then; so is any upgrade for two hosts", async () => {
+    let asked = 0;
+    const stage = await start((_req, res) => {
+      asked += 1;
+      res.end();
+    });
+    stage.server.on("upgrade", () => {
+      asked += 1;
+    });
+    expect(await sendRaw(stage.address, `POST / HTTP/1.1\r\n${ask}Content-Length: 3\r\n\r\nabc`)).toMatch(
+      /^HTTP\/1\.1 400 /,
+    );
+    const twice = "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    expect(await sendRaw(stage.address, twice)).toMatch(/^HTTP\/1\.1 400 /);
+    expect(asked).toBe(0);
   });
 });
 

@@ -1,6 +1,8 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type Socket, Server as TcpServer } from "node:net";
-import { listenAt } from "@cellway/rpc";
+import { createServer as createTcpServer, type Server, type Socket } from "node:net";
+import { listenAt, sniffProtocol } from "@cellway/rpc";
+import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
+import { createHttp1Front, type Http1Front } from "./http1-front.js";
+import { createHttp2Front, type Http2Front } from "./http2-front.js";
 import type { UpgradeRequest } from "./proxy-upgrade.js";
 
 /** How strangers are treated. */
@@ -9,13 +11,24 @@ export interface EdgeServerLimits {
   readonly headersMaxBytes?: number;
   /** Time for the headers of a request to arrive whole, from the first byte. Default 10,000. */
   readonly headersTimeoutMs?: number;
-  /** Time for a whole request. Default 300,000. */
+  /** Time for a whole request. Default 300,000. Calls of gRPC have no such limit. */
   readonly requestTimeoutMs?: number;
   /** How long a connection may wait for its next request. Default 65,000: longer than load balancers in front wait. */
   readonly keepAliveTimeoutMs?: number;
   /** Connections at a time; the next one is closed at once. Default 20,000. */
   readonly connectionsMax?: number;
+  /** Requests at a time on one connection of HTTP/2. Default 250. */
+  readonly streamsMax?: number;
 }
+
+const DEFAULT_LIMITS: Required<EdgeServerLimits> = {
+  headersMaxBytes: 16 * 1_024,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 300_000,
+  keepAliveTimeoutMs: 65_000,
+  connectionsMax: 20_000,
+  streamsMax: 250,
+};
 
 /**
  * How long a connection without a request is left open when the server stops: the request that its client may have sent
@@ -25,7 +38,7 @@ const IDLE_GRACE_MS = 1_000;
 
 /** What serves requests. Neither may throw. */
 export interface EdgeHandlers {
-  readonly onRequest: (req: IncomingMessage, res: ServerResponse) => void;
+  readonly onRequest: (req: ClientRequest, res: ClientAnswer) => void;
   readonly onUpgrade: (upgrade: UpgradeRequest) => void;
 }
 
@@ -38,82 +51,72 @@ export interface EdgeServer {
 }
 
 /**
- * Serves strangers over HTTP/1.1: refuses what two parsers could read differently (a length beside chunks, two lengths, two
- * hosts, bare line ends), headers that are too many, and senders that are too slow.
+ * Serves strangers over HTTP/1.1 and, on the same port, HTTP/2 without TLS (prior knowledge): refuses what two parsers could read
+ * differently (a length beside chunks, two lengths, two hosts, bare line ends), headers that are too many, and senders that are
+ * too slow.
  */
 export async function startEdgeServer(
   address: string,
   handlers: EdgeHandlers,
-  limits: EdgeServerLimits = {},
+  options: EdgeServerLimits = {},
 ): Promise<EdgeServer> {
-  const headersTimeoutMs = limits.headersTimeoutMs ?? 10_000;
-  const server = createServer({
-    maxHeaderSize: limits.headersMaxBytes ?? 16 * 1_024,
-    headersTimeout: headersTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs ?? 300_000,
-    keepAliveTimeout: limits.keepAliveTimeoutMs ?? 65_000,
-    connectionsCheckingInterval: Math.min(2_000, headersTimeoutMs / 2),
-    insecureHTTPParser: false,
-    requireHostHeader: true,
-    noDelay: true,
-  });
-  server.maxConnections = limits.connectionsMax ?? 20_000;
-  const upgraded = new Set<Socket>();
-  let isClosing = false;
-  server.on("request", (req, res) => {
-    // Told with the answer, so that the client opens its next connection elsewhere.
-    if (isClosing) res.shouldKeepAlive = false;
-    if (!refuseAmbiguous(req, res)) handlers.onRequest(req, res);
-  });
-  server.on("upgrade", (req, socket, head) => {
-    upgraded.add(socket as Socket);
-    socket.on("close", () => upgraded.delete(socket as Socket));
+  const limits = { ...DEFAULT_LIMITS, ...options };
+  const http1 = createHttp1Front(handlers, limits);
+  const http2 = createHttp2Front(handlers, limits);
+  const sockets = new Set<Socket>();
+  const undecided = new Set<Socket>();
+  const server = createTcpServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    undecided.add(socket);
     socket.on("error", () => socket.destroy());
-    handlers.onUpgrade({ req, socket: socket as Socket, head });
+    socket.on("close", () => {
+      sockets.delete(socket);
+      undecided.delete(socket);
+    });
+    sniffProtocol(socket, limits.headersTimeoutMs, (isHttp2) => {
+      undecided.delete(socket);
+      (isHttp2 ? http2 : http1).take(socket);
+    });
   });
+  server.maxConnections = limits.connectionsMax;
   const bound = await listenAt(server, address);
   let closing: Promise<void> | undefined;
   return {
     address: bound,
     close({ graceMs = 10_000 } = {}) {
-      isClosing = true;
-      closing ??= closeServer(server, upgraded, graceMs);
+      closing ??= closeServer({ server, http1, http2, sockets, undecided }, graceMs);
       return closing;
     },
   };
 }
 
-/** Whether a request is valid by its grammar and means different things to different readers: two hosts, a whole URL. */
-export function isAmbiguousRequest(req: IncomingMessage): boolean {
-  let hosts = 0;
-  for (let index = 0; index < req.rawHeaders.length; index += 2) {
-    if (req.rawHeaders[index]?.toLowerCase() === "host") hosts += 1;
-  }
-  return hosts > 1 || req.url?.startsWith("/") !== true;
+interface Parts {
+  readonly server: Server;
+  readonly http1: Http1Front;
+  readonly http2: Http2Front;
+  readonly sockets: ReadonlySet<Socket>;
+  /** Connections that have not said anything. */
+  readonly undecided: ReadonlySet<Socket>;
 }
 
-function refuseAmbiguous(req: IncomingMessage, res: ServerResponse): boolean {
-  if (!isAmbiguousRequest(req)) return false;
-  res.writeHead(400, { connection: "close", "content-length": 0 }).end();
-  return true;
-}
-
-async function closeServer(server: Server, upgraded: ReadonlySet<Socket>, graceMs: number): Promise<void> {
-  // Not close() of HTTP's server: it ends idle connections at once, and with them requests that are on their way.
+async function closeServer({ server, http1, http2, sockets, undecided }: Parts, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => {
-    TcpServer.prototype.close.call(server, () => resolve());
+    server.close(() => resolve());
   });
+  http1.announceEnd();
+  http2.announceEnd();
   const sweepFromMs = performance.now() + Math.min(IDLE_GRACE_MS, graceMs / 2);
   const sweep = setInterval(() => {
-    if (performance.now() >= sweepFromMs) server.closeIdleConnections();
+    if (performance.now() < sweepFromMs) return;
+    for (const socket of undecided) socket.destroy();
+    http1.closeIdle();
+    http2.close();
   }, 50);
   const timer = setTimeout(() => {
-    server.closeAllConnections();
-    for (const socket of upgraded) socket.destroy();
+    for (const socket of sockets) socket.destroy();
   }, graceMs);
   await closed;
   clearInterval(sweep);
   clearTimeout(timer);
-  // Ends its watch over slow senders.
-  server.close();
+  http1.close();
 }

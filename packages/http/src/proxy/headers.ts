@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage } from "node:http";
-import { type BlockList, isIP, type Socket } from "node:net";
+import { type BlockList, isIP } from "node:net";
 import { isTrustedProxy, toPlainAddress } from "../trusted-proxies.js";
+import type { ClientRequest } from "./client-exchange.js";
 
 /** Headers of one connection, never sent on (RFC 9110 §7.6.1), and those that this proxy answers itself. */
 const HOP_BY_HOP = new Set([
@@ -65,7 +65,7 @@ export interface Received {
 }
 
 /** Takes over what goes on from a client's request: names and values in turn, forwarding headers and `x-request-id` set. */
-export function receiveHeaders(req: IncomingMessage, rules: ForwardingRules): Received {
+export function receiveHeaders(req: ClientRequest, rules: ForwardingRules): Received {
   const named = namedInConnection(req.headers.connection);
   const isChunked = req.headers[TRANSFER_ENCODING] !== undefined;
   const headers: string[] = [];
@@ -98,7 +98,7 @@ export function formatRequestHead(
 }
 
 /** Whether this proxy has seen the request before. */
-export function isLoop(req: IncomingMessage, { name }: ForwardingRules): boolean {
+export function isLoop(req: ClientRequest, { name }: ForwardingRules): boolean {
   return req.headers.via?.split(",").some((hop) => hop.trim().split(/\s+/)[1] === name) === true;
 }
 
@@ -178,9 +178,9 @@ interface Peer {
 }
 
 /** Looked up once a connection: the list of trusted proxies is slow to ask. */
-const peers = new WeakMap<Socket, Peer>();
+const peers = new WeakMap<ClientRequest["socket"], Peer>();
 
-function peerOf(socket: Socket, trusted: BlockList | undefined): Peer {
+function peerOf(socket: ClientRequest["socket"], trusted: BlockList | undefined): Peer {
   const known = peers.get(socket);
   if (known !== undefined) return known;
   const address = toPlainAddress(socket.remoteAddress ?? "");
@@ -190,7 +190,7 @@ function peerOf(socket: Socket, trusted: BlockList | undefined): Peer {
   return peer;
 }
 
-function pushForwarding(headers: string[], req: IncomingMessage, trusted: BlockList | undefined): void {
+function pushForwarding(headers: string[], req: ClientRequest, trusted: BlockList | undefined): void {
   const { address, node, isTrusted } = peerOf(req.socket, trusted);
   const host = req.headers.host ?? "";
   if (!isTrusted) {

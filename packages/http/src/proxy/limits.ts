@@ -4,7 +4,10 @@ export interface ProxyLimits {
   readonly connectTimeoutMs: number;
   /** From the end of the request, or the last piece of it, to the head of the answer. Default 30,000. */
   readonly firstByteTimeoutMs: number;
-  /** Silence in the middle of an answer, and of a client that does not take it. Default 120,000. */
+  /**
+   * Silence in the middle of an answer, and of a client that does not take it; of a call of gRPC, silence in both directions.
+   * Default 120,000.
+   */
   readonly idleTimeoutMs: number;
   /** Requests in flight to one upstream; the next one is refused with 429. Default 512. */
   readonly inFlightMax: number;
@@ -12,6 +15,12 @@ export interface ProxyLimits {
   readonly repeatableBodyMaxBytes: number;
   /** Header bytes of an answer. Default 32 KiB. */
   readonly responseHeadersMaxBytes: number;
+  /** Connections of HTTP/2 to one upstream, which share its calls. Default 2. */
+  readonly http2SessionsMax: number;
+  /** Silence on such a connection with open calls before it is pinged. Default 10,000. */
+  readonly http2PingIntervalMs: number;
+  /** Time for the answer to a ping before the connection counts as dead. Default 5,000. */
+  readonly http2PingTimeoutMs: number;
   /** What a client that is refused is told to wait. Default 1. */
   readonly retryAfterS: number;
   /** Share of failed requests over the window that opens the circuit to an upstream. Default 0.5. */
@@ -49,6 +58,9 @@ export const DEFAULT_PROXY_LIMITS: ProxyLimits = {
   inFlightMax: 512,
   repeatableBodyMaxBytes: 64 * 1_024,
   responseHeadersMaxBytes: 32 * 1_024,
+  http2SessionsMax: 2,
+  http2PingIntervalMs: 10_000,
+  http2PingTimeoutMs: 5_000,
   retryAfterS: 1,
   circuitFailureShare: 0.5,
   circuitWindowMs: 10_000,

@@ -8,6 +8,7 @@ export type ProxyProblemCode =
   | "UPSTREAM_TIMEOUT"
   | "UPSTREAM_BROKEN"
   | "UPSTREAM_BAD_ANSWER"
+  | "UPSTREAM_WITHOUT_HTTP2"
   | "UPSTREAM_BUSY"
   | "UPSTREAM_CIRCUIT_OPEN"
   | "REQUEST_TIMEOUT"
@@ -28,6 +29,11 @@ const TABLE: Readonly<Record<ProxyProblemCode, readonly [status: number, title: 
     "{upstream} ended the connection before it answered. The request may have been carried out.",
   ],
   UPSTREAM_BAD_ANSWER: [502, "Bad answer", "What {upstream} answered is not HTTP, or its headers are too large."],
+  UPSTREAM_WITHOUT_HTTP2: [
+    501,
+    "No HTTP/2",
+    "{upstream} does not speak HTTP/2 at its HTTP address, and gRPC needs it.",
+  ],
   UPSTREAM_BUSY: [
     429,
     "Too many requests",
@@ -65,6 +71,8 @@ export function createProxyProblem(code: ProxyProblemCode, upstream: Upstream): 
 export interface AttemptFailure {
   readonly code: ProxyProblemCode;
   readonly why: "unsent" | "broken" | "other";
+  /** Whether it says nothing of the upstream's health. Default false. */
+  readonly isBlameless?: boolean;
 }
 
 const UNSENT = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "EAI_AGAIN", "EADDRNOTAVAIL"]);

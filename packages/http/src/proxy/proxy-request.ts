@@ -1,9 +1,10 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Problem, sendProblem } from "../problem.js";
-import { type AttemptEnd, attempt } from "./attempt.js";
-import { type ForwardingRules, findHeader, formatRequestHead, isLoop, pairUp, receiveHeaders } from "./headers.js";
+import type { Problem } from "../problem.js";
+import type { AttemptEnd } from "./attempt.js";
+import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
+import { type ForwardingRules, findHeader, isLoop, pairUp, receiveHeaders } from "./headers.js";
 import { createProxyProblem, type ProxyProblemCode } from "./problems.js";
-import { type RequestBody, takeBody } from "./request-body.js";
+import { refuse } from "./refuse.js";
+import { createSender, type Sender } from "./senders.js";
 import type { Upstream } from "./upstream.js";
 
 /** Where a request goes. */
@@ -57,7 +58,7 @@ const CLIENT_GONE = 499;
  * is only what can be (no body, or a small one) and may be: what never reached the upstream, what the upstream says is not for
  * it, and, when a connection broke before the first byte, idempotent methods. Never rejects.
  */
-export function proxyRequest(req: IncomingMessage, res: ServerResponse, options: ProxyOptions): Promise<ProxyResult> {
+export function proxyRequest(req: ClientRequest, res: ClientAnswer, options: ProxyOptions): Promise<ProxyResult> {
   return new Exchange(req, res, options).run();
 }
 
@@ -69,8 +70,8 @@ class Exchange {
   private readonly headers: readonly string[];
 
   constructor(
-    private readonly req: IncomingMessage,
-    private readonly res: ServerResponse,
+    private readonly req: ClientRequest,
+    private readonly res: ClientAnswer,
     private readonly options: ProxyOptions,
   ) {
     const { requestId, headers } = receiveHeaders(req, options);
@@ -81,25 +82,25 @@ class Exchange {
   async run(): Promise<ProxyResult> {
     const { req, options } = this;
     let { target } = options;
-    if (isLoop(req, options)) return this.refuse("REQUEST_LOOP", target.upstream);
-    if (NOT_IN_TARGET.test(req.url ?? "/")) return this.refuse("REQUEST_INVALID", target.upstream);
-    let body: RequestBody;
+    if (isLoop(req, options)) return this.fail("REQUEST_LOOP", target.upstream);
+    if (NOT_IN_TARGET.test(req.url ?? "/")) return this.fail("REQUEST_INVALID", target.upstream);
+    let sender: Sender;
     try {
-      body = await takeBody(req, target.upstream.limits.repeatableBodyMaxBytes);
+      sender = await this.createSender(target.upstream.limits.repeatableBodyMaxBytes);
     } catch {
       return this.close(CLIENT_GONE, undefined, target.upstream);
     }
     for (;;) {
-      const end = await this.tryOnce(target, body);
+      const end = await this.tryOnce(target, sender);
       const { upstream } = target;
-      if (typeof end === "string") return this.refuse(end, upstream);
+      if (typeof end === "string") return this.fail(end, upstream);
       if (end.kind === "answered") return this.close(end.status, undefined, upstream);
       if (end.kind === "gone") return this.close(CLIENT_GONE, undefined, upstream);
       if (end.kind === "torn") return this.close(end.status, end.failure.code, upstream);
       if (end.kind === "failed") {
-        if (!this.mayRepeat(end.failure.why, body)) return this.refuse(this.codeOf(end.failure.code), upstream);
+        if (!this.mayRepeat(end.failure.why, sender)) return this.fail(this.codeOf(end.failure.code), upstream);
       } else {
-        const next = await this.redirect(end.headers, body);
+        const next = await this.redirect(end.headers, sender);
         if ("status" in next) return this.answer(next, upstream);
         target = next;
       }
@@ -107,21 +108,18 @@ class Exchange {
     }
   }
 
+  private createSender(repeatableMaxBytes: number): Promise<Sender> {
+    const { req, res, headers, requestId, options } = this;
+    const { answerHeaders = [] } = options;
+    return createSender({ req, res, headers, requestId, answerHeaders, repeatableMaxBytes });
+  }
+
   /** One attempt, or why there was none. Its verdict is given to the circuit. */
-  private async tryOnce({ upstream, headers }: ProxyTarget, body: RequestBody): Promise<AttemptEnd | ProxyProblemCode> {
+  private async tryOnce({ upstream, headers }: ProxyTarget, sender: Sender): Promise<AttemptEnd | ProxyProblemCode> {
     const admission = upstream.admit();
     if (typeof admission === "string") return admission;
-    const { req, res, options } = this;
-    const end = await attempt({
-      req,
-      res,
-      upstream,
-      head: formatRequestHead(req, [this.headers, headers, body.isChunked ? CHUNKED : []]),
-      body: body.open(),
-      requestId: this.requestId,
-      answerHeaders: options.answerHeaders ?? [],
-      isMisdirectionHeld: options.onMisdirected !== undefined && !this.isMisdirected,
-    });
+    const isMisdirectionHeld = this.options.onMisdirected !== undefined && !this.isMisdirected;
+    const end = await sender.send({ upstream, headers }, isMisdirectionHeld);
     admission.giveBack();
     admission.judge(this.verdictOf(end));
     return end;
@@ -130,7 +128,7 @@ class Exchange {
   /** What an end says of the upstream. What a slow or wrong client caused says nothing: a stranger must not open a circuit. */
   private verdictOf(end: AttemptEnd): "success" | "failure" | "neutral" {
     if (end.kind === "answered" || end.kind === "held") return "success";
-    return end.kind === "gone" || !this.isRequestWhole() ? "neutral" : "failure";
+    return end.kind === "gone" || end.failure.isBlameless || !this.isRequestWhole() ? "neutral" : "failure";
   }
 
   private codeOf(code: ProxyProblemCode): ProxyProblemCode {
@@ -141,20 +139,19 @@ class Exchange {
     return this.req.complete;
   }
 
-  private mayRepeat(why: "unsent" | "broken" | "other", body: RequestBody): boolean {
-    if (this.repeats > 0 || why === "other" || !body.isRepeatable) return false;
+  private mayRepeat(why: "unsent" | "broken" | "other", { isRepeatable }: Sender): boolean {
+    if (this.repeats > 0 || why === "other" || !isRepeatable) return false;
     return why === "unsent" || IDEMPOTENT.has(this.req.method ?? "");
   }
 
-  private async redirect(raw: readonly string[], body: RequestBody): Promise<ProxyTarget | Problem> {
+  private async redirect(raw: readonly string[], { isRepeatable }: Sender): Promise<ProxyTarget | Problem> {
     this.isMisdirected = true;
-    const isRepeatable = body.isRepeatable;
     const ask = this.options.onMisdirected;
     if (ask === undefined) throw new Error("An answer was held back that nobody asked for.");
     return ask({ header: (name) => findHeader(raw, name), isRepeatable });
   }
 
-  private refuse(code: ProxyProblemCode, upstream: Upstream): ProxyResult {
+  private fail(code: ProxyProblemCode, upstream: Upstream): ProxyResult {
     return this.answer(createProxyProblem(code, upstream), upstream);
   }
 
@@ -165,7 +162,7 @@ class Exchange {
     // What is left of a request that was not read would be taken for the next one, or be waited for.
     const ending = req.complete ? {} : { connection: "close" };
     const headers = { ...own, ...problem.headers, ...ending, "x-request-id": this.requestId };
-    sendProblem(res, { ...problem, headers });
+    refuse(req, res, { ...problem, headers });
     return this.close(problem.status, problem.code, upstream);
   }
 
@@ -176,8 +173,6 @@ class Exchange {
 
 /** What no target of a request has in it: blanks and what ends a line. */
 const NOT_IN_TARGET = /[^\x21-\x7e\x80-\xff]/;
-
-const CHUNKED = ["transfer-encoding", "chunked"];
 
 function withHost(headers: string[], host: string | undefined): string[] {
   if (host === undefined) return headers;

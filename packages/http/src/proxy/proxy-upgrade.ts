@@ -14,6 +14,20 @@ export interface UpgradeRequest {
   readonly head: Buffer;
 }
 
+/**
+ * Whether an upgrade may be sent on. To nothing but WebSocket: an upstream that agreed to `h2c` would then read requests that nobody
+ * here has seen.
+ */
+export function isWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
+}
+
+/** Whether a request that asks for an upgrade has a body, which node leaves unread. */
+export function hasUnreadBody({ headers }: IncomingMessage): boolean {
+  const { "content-length": length = "0", "transfer-encoding": coding } = headers;
+  return length !== "0" || coding !== undefined;
+}
+
 /** The answer to an upgrade that is refused: an ordinary one, after which the connection ends. */
 export function createUpgradeResponse({ req, socket }: UpgradeRequest): ServerResponse {
   const res = new ServerResponse(req);

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import type { ClientRequest } from "./client-exchange.js";
 import { keepTrailers } from "./headers.js";
 
 /** Told of a body that streams. */
@@ -32,7 +32,7 @@ const NO_BODY: RequestBody = { isRepeatable: true, isChunked: false, open: () =>
  *
  * @throws what reading the request fails with, as a rejection: the client is gone.
  */
-export function takeBody(req: IncomingMessage, repeatableMaxBytes: number): RequestBody | Promise<RequestBody> {
+export function takeBody(req: ClientRequest, repeatableMaxBytes: number): RequestBody | Promise<RequestBody> {
   const length = req.headers["content-length"];
   const isChunked = req.headers["transfer-encoding"] !== undefined;
   if (!isChunked && (length === undefined || length === "0")) return NO_BODY;
@@ -44,7 +44,7 @@ export function takeBody(req: IncomingMessage, repeatableMaxBytes: number): Requ
   };
 }
 
-async function readWhole(req: IncomingMessage): Promise<RequestBody> {
+async function readWhole(req: ClientRequest): Promise<RequestBody> {
   const chunks: Buffer[] = [];
   for await (const chunk of req) chunks.push(chunk as Buffer);
   const body = Buffer.concat(chunks);
@@ -57,7 +57,7 @@ interface Pump {
   readonly listener: SendingListener;
 }
 
-function pump(req: IncomingMessage, { socket, isChunked, listener }: Pump): () => void {
+function pump(req: ClientRequest, { socket, isChunked, listener }: Pump): () => void {
   const onDrain = () => {
     listener.onProgress();
     req.resume();

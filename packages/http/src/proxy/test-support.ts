@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, request, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
+import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
 import { type EdgeServer, type EdgeServerLimits, startEdgeServer } from "./edge-server.js";
 import { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./limits.js";
 import { type ProxyOptions, type ProxyResult, proxyRequest } from "./proxy-request.js";
@@ -35,7 +36,7 @@ export async function startStage(
   const results: ProxyResult[] = [];
   const target = { upstream, headers: ["x-cellway-cell", "us1"] };
   const handlers = {
-    onRequest: (req: IncomingMessage, res: Parameters<typeof proxyRequest>[1]) =>
+    onRequest: (req: ClientRequest, res: ClientAnswer) =>
       void proxyRequest(req, res, { name: "test-edge", ...options, target }).then((result) => results.push(result)),
     onUpgrade: (upgrade: Parameters<typeof proxyUpgrade>[0]) =>
       void proxyUpgrade(upgrade, { name: "test-edge", ...options, target }).then((result) => results.push(result)),

@@ -1,4 +1,10 @@
-import { type Circuit, type CircuitState, createCircuit } from "@cellway/rpc";
+import {
+  type Circuit,
+  type CircuitState,
+  type ConnectionPool,
+  createCircuit,
+  createConnectionPool,
+} from "@cellway/rpc";
 import type { ProxyLimits } from "./limits.js";
 import { UpstreamPool } from "./upstream-pool.js";
 
@@ -20,6 +26,7 @@ export interface Admission {
 export class Upstream {
   readonly pool: UpstreamPool;
   readonly circuit: Circuit;
+  private http2Pool: ConnectionPool | undefined;
   private inFlight = 0;
 
   /** @param origin `http://10.0.0.7:8000`, without a path. */
@@ -32,6 +39,17 @@ export class Upstream {
   ) {
     this.pool = new UpstreamPool(origin, limits);
     this.circuit = createCircuit(limits, (state) => listener.onCircuit?.(state));
+  }
+
+  /** Its connections of HTTP/2, for calls of gRPC. */
+  get http2(): ConnectionPool {
+    this.http2Pool ??= createConnectionPool(this.origin, {
+      connectTimeoutMs: this.limits.connectTimeoutMs,
+      sessionsPerSilo: this.limits.http2SessionsMax,
+      pingIntervalMs: this.limits.http2PingIntervalMs,
+      pingTimeoutMs: this.limits.http2PingTimeoutMs,
+    });
+    return this.http2Pool;
   }
 
   /** Takes a place; undefined when all are taken. What it returns gives the place back, once. */
@@ -61,10 +79,12 @@ export class Upstream {
   /** Takes no more; what is in flight finishes. */
   retire(): void {
     this.pool.retire();
+    this.http2Pool?.retire();
   }
 
   /** Ends every connection. */
   close(): void {
     this.pool.close();
+    this.http2Pool?.close();
   }
 }

@@ -7,12 +7,12 @@ import { createHttp1Server, type Http1Server } from "./http1-server.js";
 import { createHttp2Server } from "./http2-server.js";
 import { listenAt } from "./listen.js";
 import type { NetworkListener } from "./network.js";
+import { sniffProtocol } from "./sniff-protocol.js";
 
 const ERROR_CODE_NO_ERROR = 0;
 const LAST_STREAM_ID_MAX = 2 ** 31 - 1;
 /** Between the two goodbyes: more than a round trip. */
 const GOODBYE_MS = 50;
-const PREFACE = "PRI";
 /** After so much silence the system asks whether the other side still exists. */
 const TCP_KEEP_ALIVE_MS = 30_000;
 
@@ -47,7 +47,7 @@ export async function listenHttp(
         undecided.delete(socket);
       });
       socket.on("error", () => socket.destroy());
-      sniff(socket, openTimeoutMs, (isHttp2) => {
+      sniffProtocol(socket, openTimeoutMs, (isHttp2) => {
         undecided.delete(socket);
         (isHttp2 ? http2 : http1).server.emit("connection", socket);
       });
@@ -80,22 +80,6 @@ interface ListenerParts {
   readonly sockets: ReadonlySet<Socket>;
   /** Connections that have not said which protocol they speak. */
   readonly undecided: ReadonlySet<Socket>;
-}
-
-function sniff(socket: Socket, timeoutMs: number, hand: (isHttp2: boolean) => void): void {
-  const timer = setTimeout(() => socket.destroy(), timeoutMs).unref();
-  const stop = () => clearTimeout(timer);
-  const onReadable = () => {
-    const start = socket.read(PREFACE.length) as Buffer | null;
-    if (start === null) return;
-    stop();
-    socket.off("close", stop);
-    socket.off("readable", onReadable);
-    socket.unshift(start);
-    hand(start.toString("latin1") === PREFACE);
-  };
-  socket.once("close", stop);
-  socket.on("readable", onReadable);
 }
 
 /**

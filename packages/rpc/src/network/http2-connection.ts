@@ -81,6 +81,11 @@ export class Http2Connection {
     );
   }
 
+  /** Whether it has ended, and every stream on it. */
+  get isLost(): boolean {
+    return this.session.destroyed;
+  }
+
   /** Waits until the connection is open, or asks whether it still is. @throws what went wrong while it was opened. */
   async prepare(): Promise<void> {
     await this.ready;
@@ -122,6 +127,14 @@ export class Http2Connection {
     if (this.resets >= RESETS_MAX) this.leave();
   }
 
+  /** No new streams; those that are open finish. */
+  leave(): void {
+    if (this.isLeaving) return;
+    this.isLeaving = true;
+    this.onLeave();
+    if (this.streamCount === 0) this.session.close();
+  }
+
   /** Ends the connection and every stream on it, now. */
   destroy(reason: Error): void {
     this.session.destroy(reason);
@@ -149,14 +162,6 @@ export class Http2Connection {
         reject(new Error("the peer closed the connection"));
       });
     });
-  }
-
-  /** No new streams; those that are open finish. */
-  private leave(): void {
-    if (this.isLeaving) return;
-    this.isLeaving = true;
-    this.onLeave();
-    if (this.streamCount === 0) this.session.close();
   }
 
   private look(): void {

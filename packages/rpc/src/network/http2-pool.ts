@@ -4,6 +4,9 @@ import type { RpcLimits } from "../settings.js";
 import { Http2Connection } from "./http2-connection.js";
 import { createUnreachableError } from "./network-errors.js";
 
+/** The bounds of a pool. */
+export type PoolLimits = Pick<RpcLimits, "sessionsPerSilo" | "connectTimeoutMs" | "pingIntervalMs" | "pingTimeoutMs">;
+
 /** A stream and the connection it is on. */
 export interface OpenedStream {
   readonly stream: ClientHttp2Stream;
@@ -20,10 +23,11 @@ const OPEN_ATTEMPTS_MAX = 3;
 export class ConnectionSlot {
   private current: Http2Connection | undefined;
   private readonly all = new Set<Http2Connection>();
+  private isRetired = false;
 
   constructor(
     private readonly origin: string,
-    private readonly limits: RpcLimits,
+    private readonly limits: PoolLimits,
   ) {}
 
   /** Opens a stream if that takes no waiting. */
@@ -46,12 +50,20 @@ export class ConnectionSlot {
         await connection.prepare();
         if (isOver()) throw new Error("nobody waits for the answer any more");
         const stream = connection.request({ ...header, ":method": "POST", ":path": path });
-        if (stream !== undefined) return { stream, connection };
+        if (stream === undefined) continue;
+        if (this.isRetired) connection.leave();
+        return { stream, connection };
       }
     } catch (error) {
       throw markUnsent(createUnreachableError(this.origin, error));
     }
     throw markUnsent(createUnreachableError(this.origin, new Error("it closes every connection")));
+  }
+
+  /** Keeps no connection any longer than its calls take. */
+  retire(): void {
+    this.isRetired = true;
+    this.current?.leave();
   }
 
   /** Ends all connections, also those that are leaving. */
@@ -78,11 +90,14 @@ export interface ConnectionPool {
   readonly origin: string;
   /** The place for the next request, round robin. */
   pick(): ConnectionSlot;
+  /** Keeps no connection any longer than its calls take. */
+  retire(): void;
+  /** Ends all connections, and the calls on them. */
   close(): void;
 }
 
 /** Creates the pool; connects nothing. */
-export function createConnectionPool(origin: string, limits: RpcLimits): ConnectionPool {
+export function createConnectionPool(origin: string, limits: PoolLimits): ConnectionPool {
   const slots = Array.from({ length: limits.sessionsPerSilo }, () => new ConnectionSlot(origin, limits));
   let next = 0;
   return {
@@ -90,6 +105,9 @@ export function createConnectionPool(origin: string, limits: RpcLimits): Connect
     pick() {
       next = (next + 1) % slots.length;
       return slots[next] as ConnectionSlot;
+    },
+    retire() {
+      for (const slot of slots) slot.retire();
     },
     close() {
       for (const slot of slots) slot.close();

@@ -36,6 +36,8 @@ export function claimRequest(req: Asked, findPinned: (path: string) => PinnedRou
       return claimAs("organization", async () => createOrganizationNotFound(match.text));
     case "organization":
       return claimAs("organization", (ctx) => decideByKey(ctx, { key: match.key }));
+    // Cells serve procedures at the hosts of their localities.
+    case "procedure":
     case "other":
       return claimOther(req, path, findPinned);
   }

@@ -1,7 +1,7 @@
-import type { IncomingMessage } from "node:http";
 import type { BlockList } from "node:net";
 import type { ServiceContext } from "@cellway/host";
 import {
+  type ClientRequest,
   createEdgeHandlers,
   createEdgeProblem,
   createSending,
@@ -53,8 +53,8 @@ export function createGateway(context: ServiceContext, options: GatewayOptions):
   const findPinned = createPinnedFinder(pinnedRoutes);
   // What nobody asks for must be seen to be nothing, so that it can go.
   for (const { pattern } of pinnedRoutes) metrics.count("cellway_gateway_pinned_requests_total", { pattern }, 0);
-  const claim = (req: IncomingMessage) => claimRequest(req, findPinned);
-  const route = async (req: IncomingMessage): Promise<ProxyOptions | Problem> => {
+  const claim = (req: ClientRequest) => claimRequest(req, findPinned);
+  const route = async (req: ClientRequest): Promise<ProxyOptions | Problem> => {
     const claimed = claim(req);
     if (isAmbiguousRequest(req)) return createEdgeProblem("HOST_AMBIGUOUS", "A request names one host.");
     if (claimed === undefined) throw new Error("The gateway was given a request that it does not take.");

@@ -1,11 +1,11 @@
-import type { IncomingMessage } from "node:http";
+import type { ClientRequest } from "@cellway/http";
 
 /**
  * The first line of a body, which stays unread: whoever reads it gets all of it. Undefined when it does not come whole within the
  * bounds, or its sender goes away.
  */
 export function peekLine(
-  req: IncomingMessage,
+  req: ClientRequest,
   { maxBytes, timeoutMs }: { readonly maxBytes: number; readonly timeoutMs: number },
 ): Promise<string | undefined> {
   return new Promise((resolve) => {

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from "node:http";
 import {
+  type ClientRequest,
   createEdgeProblem,
   createSending,
   decideByKey,
@@ -29,7 +29,7 @@ export interface IngestContext extends EdgeContext {
 }
 
 /** How what an SDK sends is sent on: to the cell of its public key; or why it is not. Never rejects. */
-export async function routeEnvelope(ctx: IngestContext, req: IncomingMessage): Promise<ProxyOptions | Problem> {
+export async function routeEnvelope(ctx: IngestContext, req: ClientRequest): Promise<ProxyOptions | Problem> {
   const { host } = req.headers;
   const scope = ctx.scopes.of(host);
   if (scope === undefined) return createHostUnknown(host);
@@ -47,7 +47,7 @@ export async function routeEnvelope(ctx: IngestContext, req: IncomingMessage): P
 }
 
 /** The key of a request: from its head, else, of an envelope that is not compressed, from its first line. */
-async function findKey(req: IncomingMessage, endpoint: string): Promise<StatedKey> {
+async function findKey(req: ClientRequest, endpoint: string): Promise<StatedKey> {
   const stated = readPublicKey(req);
   if (stated.kind !== "none" || endpoint !== "envelope" || req.headers["content-encoding"] !== undefined) return stated;
   const line = await peekLine(req, { maxBytes: ENVELOPE_HEADER_MAX_BYTES, timeoutMs: FIRST_LINE_TIMEOUT_MS });

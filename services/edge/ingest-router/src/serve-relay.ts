@@ -1,5 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Problem, sendProblem } from "@cellway/http";
+import { type ClientAnswer, type ClientRequest, type Problem, sendProblem } from "@cellway/http";
 import {
   answerRegistration,
   hasPath,
@@ -12,7 +11,7 @@ import { createRefusal } from "./problems.js";
 import { answerProjectConfigs } from "./project-configs/answer.js";
 import type { ProjectConfigContext } from "./project-configs/context.js";
 
-type Answer = (ctx: ProjectConfigContext, req: IncomingMessage) => Promise<object | Problem>;
+type Answer = (ctx: ProjectConfigContext, req: ClientRequest) => Promise<object | Problem>;
 
 const ROUTES: readonly (readonly [method: string, path: string, answer: Answer])[] = [
   ["POST", PROJECT_CONFIGS_PATH, answerProjectConfigs],
@@ -22,7 +21,7 @@ const ROUTES: readonly (readonly [method: string, path: string, answer: Answer])
 ];
 
 /** Serves what Relays ask; false where it is nothing of theirs. */
-export function serveRelay(ctx: ProjectConfigContext, req: IncomingMessage, res: ServerResponse): boolean {
+export function serveRelay(ctx: ProjectConfigContext, req: ClientRequest, res: ClientAnswer): boolean {
   const route = ROUTES.find(([method, path]) => req.method === method && hasPath(req.url ?? "/", path));
   if (route === undefined) return false;
   serve(ctx, route[2], { req, res }).catch((error: unknown) => {
@@ -32,7 +31,7 @@ export function serveRelay(ctx: ProjectConfigContext, req: IncomingMessage, res:
   return true;
 }
 
-async function register(ctx: ProjectConfigContext, step: "challenge" | "response", req: IncomingMessage) {
+async function register(ctx: ProjectConfigContext, step: "challenge" | "response", req: ClientRequest) {
   const { relays, credentials, configLimits, now } = ctx;
   if (credentials === undefined)
     throw new RelayRequestError("only Relays that are trusted may register, and none is", 401, "RELAY_NOT_TRUSTED");
@@ -47,7 +46,7 @@ async function register(ctx: ProjectConfigContext, step: "challenge" | "response
 async function serve(
   ctx: ProjectConfigContext,
   answerWith: Answer,
-  { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
+  { req, res }: { readonly req: ClientRequest; readonly res: ClientAnswer },
 ): Promise<void> {
   const answer = await answerWith(ctx, req).catch((error: unknown) => {
     if (error instanceof RelayRequestError) return createRefusal(error.status, error.code, error.message);

@@ -1,5 +1,4 @@
-import type { IncomingMessage } from "node:http";
-import type { Problem } from "@cellway/http";
+import type { ClientRequest, Problem } from "@cellway/http";
 import {
   createProjectConfigsBody,
   type ProjectConfigsAnswer,
@@ -22,7 +21,7 @@ import { type CellKeys, type Split, splitByCell } from "./split-by-cell.js";
  */
 export async function answerProjectConfigs(
   ctx: ProjectConfigContext,
-  req: IncomingMessage,
+  req: ClientRequest,
 ): Promise<ProjectConfigsAnswer | Problem> {
   const deadline = startDeadline(ctx.configLimits.deadlineMs);
   try {

@@ -1,0 +1,289 @@
+import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ClientHttp2Session } from "node:http2";
+import { connect } from "node:net";
+import { afterEach, describe, expect, it } from "@jest/globals";
+import { askHttp2, openSession } from "./http2-test-support.js";
+import { echo, readEcho, type Stage, startStage } from "./test-support.js";
+
+const MIB = 1_024 * 1_024;
+
+const stages: Stage[] = [];
+const sessions: ClientHttp2Session[] = [];
+async function start(...args: Parameters<typeof startStage>): Promise<Stage & { session: ClientHttp2Session }> {
+  const stage = await startStage(...args);
+  stages.push(stage);
+  return { ...stage, session: openAnother(stage) };
+}
+function openAnother({ address }: Stage): ClientHttp2Session {
+  const session = openSession(address);
+  sessions.push(session);
+  return session;
+}
+afterEach(async () => {
+  for (const session of sessions.splice(0)) session.destroy();
+  await Promise.all(stages.splice(0).map((stage) => stage.stop()));
+});
+
+/** Resolves when a request has arrived. */
+async function arrival({ server }: Stage): Promise<IncomingMessage> {
+  const [req] = await once(server, "request");
+  return req as IncomingMessage;
+}
+
+describe("a client that speaks HTTP/2 at once", () => {
+  it("is served as one that speaks HTTP/1.1: path, host, cookies, address, and what it may not say", async () => {
+    const { session } = await start(echo);
+    const { status, headers, body } = await askHttp2(session, "/a?b=c", {
+      headers: { cookie: ["a=1", "b=2"], "x-a": "ä", "x-cellway-cell": "de1", "x-forwarded-for": "9.9.9.9" },
+    });
+    expect(status).toBe(200);
+    expect(headers["content-type"]).toBe("application/json");
+    expect(headers["x-request-id"]).toMatch(/^[0-9a-f-]{36}$/);
+    const asked = readEcho(body);
+    expect([asked.method, asked.url]).toEqual(["GET", "/a?b=c"]);
+    expect(asked.headers).toMatchObject({
+      host: "us.example.test",
+      cookie: "a=1; b=2",
+      "x-a": "ä",
+      "x-cellway-cell": "us1",
+      "x-forwarded-for": "127.0.0.1",
+      "x-forwarded-host": "us.example.test",
+      via: "2.0 test-edge",
+    });
+    expect(asked.headers["transfer-encoding"]).toBeUndefined();
+  });
+
+  it("has a body of a stated length and one of none sent on whole, with its trailers", async () => {
+    const trailers: object[] = [];
+    const { session } = await start((req, res) => {
+      req.on("end", () => trailers.push(req.trailers));
+      echo(req, res);
+    });
+    const post = { ":method": "POST" };
+    const stated = await askHttp2(session, "/", { headers: { ...post, "content-length": 3 }, body: "abc" });
+    const unstated = await askHttp2(session, "/", {
+      headers: post,
+      body: "abc",
+      trailers: { "x-sum": "7", host: "evil" },
+    });
+    const empty = await askHttp2(session, "/", { headers: post });
+    const asked = [stated, unstated, empty].map(({ body }) => readEcho(body));
+    expect(asked.map(({ body }) => Buffer.from(body, "base64").toString())).toEqual(["abc", "abc", ""]);
+    expect(asked[0]?.headers["content-length"]).toBe("3");
+    expect(asked[1]?.headers["transfer-encoding"]).toBe("chunked");
+    expect(trailers).toEqual([{}, { "x-sum": "7" }, {}]);
+  });
+
+  it("gets answers as they are: without a body, with trailers, with two cookies, and of HEAD", async () => {
+    const { session } = await start((req, res) => {
+      if (req.url === "/none") return void res.writeHead(204).end();
+      if (req.url === "/old") return void res.writeHead(304, { etag: '"1"' }).end();
+      if (req.method === "HEAD") return void res.writeHead(200, { "content-length": 4 }).end();
+      res.writeHead(200, { "set-cookie": ["a=1", "b=2"], trailer: "x-sum", connection: "x-hop", "x-hop": "1" });
+      res.addTrailers({ "x-sum": "7" });
+      res.end("body");
+    });
+    const none = await askHttp2(session, "/none");
+    expect([none.status, none.isHeadOnly]).toEqual([204, true]);
+    const old = await askHttp2(session, "/old");
+    expect([old.status, old.headers.etag, old.isHeadOnly]).toEqual([304, '"1"', true]);
+    const whole = await askHttp2(session, "/");
+    expect(whole.headers["set-cookie"]).toEqual(["a=1", "b=2"]);
+    expect(whole.headers["x-hop"]).toBeUndefined();
+    expect([whole.body.toString(), whole.trailers["x-sum"]]).toEqual(["body", "7"]);
+    const head = await askHttp2(session, "/", { headers: { ":method": "HEAD" } });
+    expect([head.status, head.headers["content-length"], head.isHeadOnly]).toEqual([200, "4", true]);
+  });
+
+  it("has large bodies streamed both ways, many at a time", async () => {
+    const { session, results } = await start((req, res) => void req.pipe(res));
+    const body = Buffer.alloc(2 * MIB, "x");
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => askHttp2(session, "/", { headers: { ":method": "POST" }, body })),
+    );
+    for (const answer of answers) expect(answer.body.equals(body)).toBe(true);
+    expect(results.map(({ status, code }) => [status, code])).toEqual(answers.map(() => [200, undefined]));
+  });
+
+  it("is not held up by uploads beside it that nobody reads", async () => {
+    const stage = await start((req, res) => {
+      if (req.url === "/fast") res.end("fast");
+    });
+    const stuck = Array.from({ length: 20 }, () => {
+      const stream = stage.session.request({ ":method": "POST", ":path": "/stuck", ":authority": "a" });
+      stream.on("error", () => {});
+      stream.write(Buffer.alloc(MIB));
+      return stream;
+    });
+    for (let count = 0; count < stuck.length; count += 1) await arrival(stage);
+    for (let count = 0; count < 20; count += 1)
+      expect((await askHttp2(stage.session, "/fast")).body.toString()).toBe("fast");
+    for (const stream of stuck) stream.close();
+  });
+
+  it("sees a broken stream where an answer breaks off, never one that looks whole", async () => {
+    const { session } = await start((_req, res) => {
+      res.writeHead(200);
+      res.write("half");
+      setImmediate(() => res.destroy());
+    });
+    await expect(askHttp2(session, "/")).rejects.toThrow(/INTERNAL_ERROR|reset with 2/);
+    await expect(askHttp2(session, "/")).rejects.toThrow(/INTERNAL_ERROR|reset with 2/);
+  });
+
+  it("gets a problem where its upstream gives no answer, and keeps its connection", async () => {
+    const { session } = await start(echo, { origin: "http://127.0.0.1:1" });
+    for (const body of [undefined, "abc"]) {
+      const answer = await askHttp2(session, "/", body === undefined ? {} : { headers: { ":method": "POST" }, body });
+      expect(answer.status).toBe(502);
+      expect(answer.headers["content-type"]).toBe("application/problem+json");
+      expect(JSON.parse(answer.body.toString())).toMatchObject({ code: "UPSTREAM_UNREACHABLE" });
+    }
+  });
+
+  it("that goes away ends its request upstream, and its place is free again", async () => {
+    const stage = await start(() => {}, { limits: { inFlightMax: 1 } });
+    for (let count = 0; count < 3; count += 1) {
+      const stream = stage.session.request({ ":path": "/", ":authority": "a" });
+      stream.on("error", () => {});
+      const req = await arrival(stage);
+      stream.close(8);
+      await once(req.socket, "close");
+    }
+    expect(stage.results.map(({ status }) => status)).toEqual([499, 499, 499]);
+  });
+
+  it("that is lost in the middle of its body has nothing taken for whole", async () => {
+    const stage = await start((req) => req.once("data", () => stage.server.emit("begun", req)));
+    const ask = (headers: object) => {
+      const socket = connect(Number(new URL(stage.address).port), "127.0.0.1");
+      const session = openSession(stage.address, socket);
+      const stream = session.request({ ":method": "POST", ":path": "/", ":authority": "a", ...headers });
+      stream.on("error", () => {});
+      stream.write("abc");
+      return { socket, stream };
+    };
+    const streamed = ask({});
+    const [req] = (await once(stage.server, "begun")) as [IncomingMessage];
+    streamed.socket.destroy();
+    await expect(once(req, "end")).rejects.toThrow("aborted");
+    expect(req.complete).toBe(false);
+    const kept = ask({ "content-length": 10 });
+    await once(kept.socket, "connect");
+    await new Promise((resolve) => kept.stream.session?.ping(resolve));
+    kept.socket.destroy();
+    while (stage.results.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    expect(stage.results.map(({ status }) => status)).toEqual([499, 499]);
+    expect(stage.upstream.admit()).toMatchObject({});
+  });
+});
+
+describe("over HTTP/2 a stranger who", () => {
+  it.each([
+    ["names two hosts", { ":authority": "a", host: "b" }],
+    ["names no host", { ":authority": "" }],
+    ["asks for a tunnel", { ":method": "CONNECT", ":path": undefined, ":scheme": undefined }],
+    ["asks for no path", { ":method": "OPTIONS", ":path": "*" }],
+    ["has blanks in the path", { ":path": "/a b" }],
+    ["has a method of two words", { ":method": "GET /x HTTP/1.1" }],
+  ])("%s is refused, and nothing reaches the upstream", async (_what, headers) => {
+    let asked = 0;
+    const { session } = await start((_req, res) => {
+      asked += 1;
+      res.end();
+    });
+    const outcome = await askHttp2(session, "/", { headers }).then(
+      ({ status }) => status,
+      (error: Error) => error.message,
+    );
+    expect(outcome === 400 || /PROTOCOL_ERROR|reset with 1/.test(String(outcome))).toBe(true);
+    expect(asked).toBe(0);
+  });
+
+  it("sends headers that are too large, or too many, has that request refused", async () => {
+    const { session } = await start(echo);
+    const large = { "x-large": "a".repeat(20_000) };
+    expect((await askHttp2(session, "/", { headers: large })).status).toBe(431);
+    const many = Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`x-${index}`, "a"]));
+    await expect(askHttp2(session, "/", { headers: many })).rejects.toThrow(/ENHANCE_YOUR_CALM|reset with 11/);
+    expect((await askHttp2(session, "/")).status).toBe(200);
+  });
+
+  it("opens streams and resets them, again and again, loses the connection; others keep theirs", async () => {
+    const stage = await start(() => {});
+    const other = openAnother(stage);
+    const closed = new Promise((resolve) => {
+      stage.session.once("close", resolve);
+    });
+    const flood = setInterval(() => {
+      for (let count = 0; count < 100 && !stage.session.destroyed; count += 1) {
+        const stream = stage.session.request({ ":path": "/", ":authority": "a" });
+        stream.on("error", () => {});
+        stream.close(8);
+      }
+    }, 1);
+    await closed;
+    clearInterval(flood);
+    stage.server.removeAllListeners("request").on("request", echo);
+    expect((await askHttp2(other, "/")).status).toBe(200);
+  });
+
+  it("opens more streams than one connection may have, has to wait with those", async () => {
+    const stage = await start(() => {}, { edgeLimits: { streamsMax: 3 } });
+    await once(stage.session, "remoteSettings");
+    expect(stage.session.remoteSettings.maxConcurrentStreams).toBe(3);
+  });
+
+  it("says nothing after the greeting, or has no request for long, loses the connection", async () => {
+    const edgeLimits = { headersTimeoutMs: 200, keepAliveTimeoutMs: 200 };
+    const stage = await start(echo, { edgeLimits });
+    const { hostname, port } = new URL(stage.address);
+    for (const text of ["PRI", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ""]) {
+      const socket = connect(Number(port), hostname, () => socket.write(text));
+      socket.resume();
+      await once(socket, "close");
+    }
+    const session = openAnother(stage);
+    expect((await askHttp2(session, "/")).status).toBe(200);
+    await once(session, "close");
+  });
+
+  it("sends a body too slowly gets 408; of one that is sent on already the stream ends", async () => {
+    const { session } = await start((req) => req.resume(), {
+      edgeLimits: { headersTimeoutMs: 200, requestTimeoutMs: 200 },
+    });
+    for (const length of [10, undefined]) {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": "/",
+        ":authority": "a",
+        ...(length && { "content-length": length }),
+      });
+      stream.on("error", () => {});
+      stream.write("abc");
+      expect((await once(stream, "response"))[0]).toMatchObject({ ":status": 408 });
+    }
+  });
+});
+
+it("closing tells clients of HTTP/2 to go, with nothing refused that is on its way, lets it finish and ends", async () => {
+  const stage = await start((_req, res) => stage.server.emit("arrived", res));
+  const answer = askHttp2(stage.session, "/");
+  const [res] = (await once(stage.server, "arrived")) as [ServerResponse];
+  const told = once(stage.session, "goaway");
+  const closed = stage.edge.close({ graceMs: 10_000 });
+  expect((await told).slice(0, 2)).toEqual([0, 2 ** 31 - 1]);
+  res.end("done");
+  expect((await answer).body.toString()).toBe("done");
+  await closed;
+});
+
+it("closing ends what is over the time that it has", async () => {
+  const stage = await start(() => {});
+  const answer = askHttp2(stage.session, "/");
+  answer.catch(() => {});
+  await arrival(stage);
+  await stage.edge.close({ graceMs: 100 });
+  await expect(answer).rejects.toThrow();
+});

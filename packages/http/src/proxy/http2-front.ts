@@ -1,0 +1,116 @@
+import { createServer, type ServerHttp2Session } from "node:http2";
+import type { Socket } from "node:net";
+import type { EdgeHandlers, EdgeServerLimits } from "./edge-server.js";
+import { isGrpc } from "./grpc.js";
+import { Http2Answer } from "./http2-answer.js";
+import { Http2Request, isAmbiguousStream, type StreamOpening } from "./http2-request.js";
+
+/** RFC 9113 §7. */
+const NO_ERROR = 0;
+const LAST_STREAM_ID_MAX = 2 ** 31 - 1;
+/** What may be under way on a stream that nobody reads, and on a connection. */
+const STREAM_WINDOW_BYTES = 256 * 1_024;
+const CONNECTION_WINDOW_BYTES = 1_024 * 1_024;
+/** Megabytes that a connection's streams may have waiting; over it new streams are refused. */
+const SESSION_MEMORY_MB = 64;
+/** Header lines of a request. */
+const HEADER_LINES_MAX = 128;
+
+/** HTTP/2 on connections that are given to it. */
+export interface Http2Front {
+  take(socket: Socket): void;
+  /** Tells every client to open its next stream by another connection; streams that come meanwhile are served. */
+  announceEnd(): void;
+  /** Ends connections as soon as they have no streams. */
+  close(): void;
+}
+
+/**
+ * Serves streams as requests. node and nghttp2 bound what a client can make them do for nothing: resets (1,000, then 33 a
+ * second), settings, pings, frames that make no sense and pieces of headers; what is bounded here stands above and in
+ * {@link EdgeServerLimits}.
+ */
+export function createHttp2Front(handlers: EdgeHandlers, limits: Required<EdgeServerLimits>): Http2Front {
+  const sessions = new Set<ServerHttp2Session>();
+  const server = createServer({
+    settings: {
+      maxConcurrentStreams: limits.streamsMax,
+      initialWindowSize: STREAM_WINDOW_BYTES,
+      maxHeaderListSize: limits.headersMaxBytes,
+    },
+    maxSessionMemory: SESSION_MEMORY_MB,
+    maxHeaderListPairs: HEADER_LINES_MAX,
+  });
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    session.on("error", () => session.destroy());
+    session.once("close", () => sessions.delete(session));
+    watchIdleness(session, limits);
+  });
+  server.on("stream", (stream, headers, _flags, rawHeaders: string[]) =>
+    serveStream({ stream, headers, rawHeaders }, handlers, limits),
+  );
+  server.on("sessionError", () => {});
+  return {
+    take: (socket) => void server.emit("connection", socket),
+    announceEnd() {
+      for (const session of sessions) if (!session.destroyed) session.goaway(NO_ERROR, LAST_STREAM_ID_MAX);
+    },
+    close() {
+      for (const session of sessions) session.close();
+    },
+  };
+}
+
+function serveStream(opening: StreamOpening, handlers: EdgeHandlers, limits: Required<EdgeServerLimits>): void {
+  const { stream } = opening;
+  const req = new Http2Request(opening);
+  const res = new Http2Answer(stream, req);
+  const fault = findFault(opening, limits);
+  if (fault !== undefined) {
+    res.writeHead(fault).end();
+    return;
+  }
+  // A call of gRPC may go on sending for as long as it likes.
+  if (!req.complete && !isGrpc(req)) {
+    const timer = setTimeout(() => refuseSlow(req, res), limits.requestTimeoutMs).unref();
+    req.once("close", () => clearTimeout(timer));
+  }
+  handlers.onRequest(req, res);
+}
+
+function findFault(opening: StreamOpening, { headersMaxBytes }: Required<EdgeServerLimits>): number | undefined {
+  if (isAmbiguousStream(opening)) return 400;
+  // nghttp2 holds a client to what it was told only when the client has said that it knows.
+  let bytes = 0;
+  for (const text of opening.rawHeaders) bytes += text.length;
+  return bytes > headersMaxBytes ? 431 : undefined;
+}
+
+function refuseSlow(req: Http2Request, res: Http2Answer): void {
+  if (req.complete || res.destroyed) return;
+  if (res.isBegun) res.destroy();
+  else res.writeHead(408).end();
+}
+
+/** Ends a connection that says nothing that makes sense, and one that has had no stream for long. */
+function watchIdleness(session: ServerHttp2Session, limits: Required<EdgeServerLimits>): void {
+  let streams = 0;
+  const opening = setTimeout(() => session.destroy(), limits.headersTimeoutMs).unref();
+  session.once("remoteSettings", () => clearTimeout(opening));
+  const idle = setInterval(() => {
+    if (streams === 0) session.close();
+  }, limits.keepAliveTimeoutMs).unref();
+  session.on("stream", (stream) => {
+    streams += 1;
+    stream.once("close", () => {
+      streams -= 1;
+      if (streams === 0) idle.refresh();
+    });
+  });
+  session.once("close", () => {
+    clearTimeout(opening);
+    clearInterval(idle);
+  });
+}
