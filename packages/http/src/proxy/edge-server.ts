@@ -11,7 +11,7 @@ export interface EdgeServerLimits {
   readonly headersMaxBytes?: number;
   /** Time for the headers of a request to arrive whole, from the first byte. Default 10,000. */
   readonly headersTimeoutMs?: number;
-  /** Time for a whole request. Default 300,000. Calls of gRPC have no such limit. */
+  /** Time for a whole request. Default 300,000. Calls of gRPC and streams of Connect go on for as long as they like. */
   readonly requestTimeoutMs?: number;
   /** How long a connection may wait for its next request. Default 65,000: longer than load balancers in front wait. */
   readonly keepAliveTimeoutMs?: number;

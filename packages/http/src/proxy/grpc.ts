@@ -2,10 +2,19 @@ import type { Problem } from "../problem.js";
 import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
 
 const GRPC_TYPE = /^application\/grpc(?:$|[+;])/i;
+const CONNECT_STREAM_TYPE = /^application\/connect\+/i;
 
 /** Whether a request is a call of gRPC, which goes by HTTP/2 all the way. gRPC-Web and Connect go by either. */
 export function isGrpc({ httpVersion, headers }: Pick<ClientRequest, "httpVersion" | "headers">): boolean {
   return httpVersion === "2.0" && GRPC_TYPE.test(headers["content-type"] ?? "");
+}
+
+/**
+ * Whether a request may be answered while it is still asked, in both directions at once: a call of gRPC, or a stream of Connect
+ * that came by HTTP/2.
+ */
+export function isDuplex(req: Pick<ClientRequest, "httpVersion" | "headers">): boolean {
+  return isGrpc(req) || (req.httpVersion === "2.0" && CONNECT_STREAM_TYPE.test(req.headers["content-type"] ?? ""));
 }
 
 /** Status codes of gRPC: https://grpc.github.io/grpc/core/md_doc_statuscodes.html. */

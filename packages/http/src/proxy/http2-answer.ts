@@ -126,7 +126,7 @@ function joinFlat(flat: readonly string[]): StreamHeaders {
     const before = headers[name];
     if (before === undefined) headers[name] = value;
     else if (name === "set-cookie") headers[name] = [before].flat().map(String).concat(value);
-    else headers[name] = `${before}, ${value}`;
+    else headers[name] = [before, value].flat().join(", ");
   }
   return headers;
 }

@@ -5,7 +5,7 @@ import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
 import { keepTrailers, receiveAnswerHeaders } from "./headers.js";
 import type { KeptBody } from "./kept-body.js";
 import type { AttemptFailure } from "./problems.js";
-import type { Upstream } from "./upstream.js";
+import { isWithoutHttp2, type Upstream } from "./upstream.js";
 
 /** RFC 9113 §6.2. */
 const FLAG_END_STREAM = 1;
@@ -164,9 +164,7 @@ class Http2Attempt {
 
 /** No connection: what did not speak HTTP/2 answered, and not wrongly. */
 function readOpenFailure(error: unknown): AttemptFailure {
-  const cause = error instanceof Error ? error.cause : undefined;
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  return code === "ERR_HTTP2_ERROR"
+  return error instanceof Error && isWithoutHttp2(error.cause)
     ? { code: "UPSTREAM_WITHOUT_HTTP2", why: "other", isBlameless: true }
     : { code: "UPSTREAM_UNREACHABLE", why: "unsent" };
 }

@@ -1,7 +1,7 @@
 import { createServer, type ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { EdgeHandlers, EdgeServerLimits } from "./edge-server.js";
-import { isGrpc } from "./grpc.js";
+import { isDuplex } from "./grpc.js";
 import { Http2Answer } from "./http2-answer.js";
 import { Http2Request, isAmbiguousStream, type StreamOpening } from "./http2-request.js";
 
@@ -72,8 +72,7 @@ function serveStream(opening: StreamOpening, handlers: EdgeHandlers, limits: Req
     res.writeHead(fault).end();
     return;
   }
-  // A call of gRPC may go on sending for as long as it likes.
-  if (!req.complete && !isGrpc(req)) {
+  if (!req.complete && !isDuplex(req)) {
     const timer = setTimeout(() => refuseSlow(req, res), limits.requestTimeoutMs).unref();
     req.once("close", () => clearTimeout(timer));
   }

@@ -86,7 +86,7 @@ class Exchange {
     if (NOT_IN_TARGET.test(req.url ?? "/")) return this.fail("REQUEST_INVALID", target.upstream);
     let sender: Sender;
     try {
-      sender = await this.createSender(target.upstream.limits.repeatableBodyMaxBytes);
+      sender = await this.createSender(target.upstream);
     } catch {
       return this.close(CLIENT_GONE, undefined, target.upstream);
     }
@@ -108,10 +108,10 @@ class Exchange {
     }
   }
 
-  private createSender(repeatableMaxBytes: number): Promise<Sender> {
+  private createSender(upstream: Upstream): Promise<Sender> {
     const { req, res, headers, requestId, options } = this;
     const { answerHeaders = [] } = options;
-    return createSender({ req, res, headers, requestId, answerHeaders, repeatableMaxBytes });
+    return createSender({ req, res, headers, requestId, answerHeaders }, upstream);
   }
 
   /** One attempt, or why there was none. Its verdict is given to the circuit. */

@@ -1,11 +1,12 @@
 import { type AttemptEnd, attempt } from "./attempt.js";
 import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
-import { isGrpc } from "./grpc.js";
+import { isDuplex, isGrpc } from "./grpc.js";
 import { formatRequestHead } from "./headers.js";
 import { attemptHttp2 } from "./http2-attempt.js";
 import { KeptBody } from "./kept-body.js";
 import type { ProxyTarget } from "./proxy-request.js";
 import { takeBody } from "./request-body.js";
+import type { Upstream } from "./upstream.js";
 
 /** What is the same in all attempts to have a request answered. */
 export interface Sending {
@@ -15,8 +16,6 @@ export interface Sending {
   readonly headers: readonly string[];
   readonly requestId: string;
   readonly answerHeaders: readonly string[];
-  /** Bytes of a body that are kept so that it can be sent again. */
-  readonly repeatableMaxBytes: number;
 }
 
 /** Sends one request, as often as need be. */
@@ -28,17 +27,22 @@ export interface Sender {
 }
 
 /**
- * The sender of a request, which reads a body that is short and of a known length first.
+ * The sender of a request that goes to this upstream first. By HTTP/1.1, which every upstream speaks; calls of gRPC by HTTP/2,
+ * and so streams of Connect where the upstream speaks it. A body that is short and of a known length is read before.
  *
  * @throws what reading the request fails with, as a rejection: the client is gone.
  */
-export function createSender(sending: Sending): Promise<Sender> {
-  return isGrpc(sending.req) ? Promise.resolve(createHttp2Sender(sending)) : createHttp1Sender(sending);
+export async function createSender(sending: Sending, upstream: Upstream): Promise<Sender> {
+  const { repeatableBodyMaxBytes } = upstream.limits;
+  const { req } = sending;
+  return isGrpc(req) || (isDuplex(req) && (await upstream.speaksHttp2()))
+    ? createHttp2Sender(sending, repeatableBodyMaxBytes)
+    : createHttp1Sender(sending, repeatableBodyMaxBytes);
 }
 
-async function createHttp1Sender(sending: Sending): Promise<Sender> {
+async function createHttp1Sender(sending: Sending, repeatableMaxBytes: number): Promise<Sender> {
   const { req, headers } = sending;
-  const body = await takeBody(req, sending.repeatableMaxBytes);
+  const body = await takeBody(req, repeatableMaxBytes);
   return {
     isRepeatable: body.isRepeatable,
     send: ({ upstream, headers: own }, isMisdirectionHeld) =>
@@ -52,8 +56,8 @@ async function createHttp1Sender(sending: Sending): Promise<Sender> {
   };
 }
 
-function createHttp2Sender(sending: Sending): Sender {
-  const body = new KeptBody(sending.req, sending.repeatableMaxBytes);
+function createHttp2Sender(sending: Sending, repeatableMaxBytes: number): Sender {
+  const body = new KeptBody(sending.req, repeatableMaxBytes);
   return {
     get isRepeatable() {
       return body.isRepeatable;

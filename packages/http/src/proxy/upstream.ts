@@ -26,6 +26,8 @@ export interface Admission {
 export class Upstream {
   readonly pool: UpstreamPool;
   readonly circuit: Circuit;
+  /** It did not speak HTTP/2 lately; a time of `performance.now()`. */
+  private withoutHttp2Until = 0;
   private http2Pool: ConnectionPool | undefined;
   private inFlight = 0;
 
@@ -50,6 +52,18 @@ export class Upstream {
       pingTimeoutMs: this.limits.http2PingTimeoutMs,
     });
     return this.http2Pool;
+  }
+
+  /** Whether it speaks HTTP/2, as far as a connection tells. */
+  async speaksHttp2(): Promise<boolean> {
+    if (performance.now() < this.withoutHttp2Until) return false;
+    try {
+      await this.http2.pick().prepare();
+      return true;
+    } catch (error) {
+      if (isWithoutHttp2(error)) this.withoutHttp2Until = performance.now() + this.limits.http2RetryMs;
+      return false;
+    }
   }
 
   /** Takes a place; undefined when all are taken. What it returns gives the place back, once. */
@@ -87,4 +101,9 @@ export class Upstream {
     this.pool.close();
     this.http2Pool?.close();
   }
+}
+
+/** Whether an error of a connection says that the other side speaks something else than HTTP/2. */
+export function isWithoutHttp2(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_HTTP2_ERROR";
 }

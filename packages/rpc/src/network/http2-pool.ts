@@ -60,6 +60,11 @@ export class ConnectionSlot {
     throw markUnsent(createUnreachableError(this.origin, new Error("it closes every connection")));
   }
 
+  /** Waits until there is a connection that answers. @throws what went wrong. */
+  async prepare(): Promise<void> {
+    await (this.current ?? this.connect()).prepare();
+  }
+
   /** Keeps no connection any longer than its calls take. */
   retire(): void {
     this.isRetired = true;
