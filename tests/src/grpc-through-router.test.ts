@@ -5,6 +5,7 @@ import { type Fleet, startFleet } from "@cellway/testing";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
+import { buf } from "./command-line.js";
 import { type ProcedureCell, startProcedureCell } from "./grpc-stage.js";
 import { MODULES } from "./modules.js";
 import { until } from "./organizations.js";
@@ -121,6 +122,21 @@ test.each([
   }
   expect(answers).toEqual(["echo one", "echo two", "echo three"]);
 });
+
+test.each(["connect", "grpc", "grpcweb"])(
+  "buf curl, which is another client than ours, is answered over %s",
+  async (protocol) => {
+    const flags = ["curl", "--http2-prior-knowledge", "--protocol", protocol, "--schema", ".", "--data", "{}"];
+    const check = `${router.address}/grpc.health.v1.Health/Check`;
+    const answer = await buf(...flags, "-H", "cellway-organization: acme", check);
+    expect(answer).toMatchObject({ code: 0, stderr: "" });
+    expect(JSON.parse(answer.stdout)).toEqual({ status: "SERVING" });
+    expect(cell("us1").asked).toEqual([`${protocol === "grpcweb" ? "grpc-web" : protocol} Check`]);
+    const refused = await buf(...flags, "-H", "cellway-organization: nobody", check);
+    expect(refused.code).not.toBe(0);
+    if (protocol === "grpc") expect(refused.stderr).toContain("ORGANIZATION_NOT_FOUND");
+  },
+);
 
 test("a deadline that passes ends the call at the cell", async () => {
   const health = createClient(Health, createGrpcTransport({ baseUrl: router.address }));

@@ -8,6 +8,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
+import type { ClientRequest } from "./client-exchange.js";
 import { startEdgeServer } from "./edge-server.js";
 import { askHttp2, type Http2Answered, type Http2Question, openSession } from "./http2-test-support.js";
 import { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./limits.js";
@@ -71,14 +72,25 @@ export interface GrpcStage {
 /** Starts a proxy that sends every call on to `origin`. */
 export async function startEdge(
   origin: string,
-  { limits = {}, ...options }: Partial<ProxyOptions> & { limits?: Partial<ProxyLimits> } = {},
+  {
+    limits = {},
+    before = async () => {},
+    ...options
+  }: Partial<ProxyOptions> & {
+    limits?: Partial<ProxyLimits>;
+    /** Done with each request before it is sent on. */
+    before?: (req: ClientRequest) => Promise<void>;
+  } = {},
 ): Promise<GrpcStage> {
   const upstream = new Upstream("us1", origin, { ...DEFAULT_PROXY_LIMITS, ...limits });
   const results: ProxyResult[] = [];
   const target = { upstream, headers: ["x-cellway-cell", "us1"] };
   const edge = await startEdgeServer("http://127.0.0.1:0", {
     onRequest: (req, res) =>
-      void proxyRequest(req, res, { name: "test-edge", ...options, target }).then((result) => results.push(result)),
+      void (async () => {
+        await before(req);
+        results.push(await proxyRequest(req, res, { name: "test-edge", ...options, target }));
+      })(),
     onUpgrade: () => {},
   });
   const session = openSession(edge.address);

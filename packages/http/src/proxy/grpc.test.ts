@@ -59,6 +59,18 @@ describe("a call of gRPC", () => {
     expect((await trailers)[0]).toMatchObject({ "grpc-status": "0" });
   });
 
+  it("that is here as a whole before it is known where it goes is sent on as a whole", async () => {
+    const server = await GrpcServer.start(async (stream) => answer(stream, await readWhole(stream)));
+    const { call } = await startEdge(server.origin, {
+      before: async (req) => {
+        while (!req.complete) await new Promise((resolve) => setImmediate(resolve));
+      },
+    });
+    for (const headers of [{}, { "content-length": 3 }])
+      expect((await call({ headers, body: "abc" })).body.toString()).toBe("abc");
+    expect((await call()).body.byteLength).toBe(0);
+  });
+
   it("that is refused by its upstream in a head alone is answered so", async () => {
     const server = await GrpcServer.start((stream) =>
       stream.respond(

@@ -5,7 +5,7 @@ import type { ClientRequest } from "./client-exchange.js";
 export class KeptBody {
   private kept: Buffer[] | undefined = [];
   private keptBytes = 0;
-  private isWhole: boolean;
+  private isWhole = false;
   private sink: { readonly stream: ClientHttp2Stream; readonly onProgress: () => void } | undefined;
 
   constructor(
@@ -13,7 +13,6 @@ export class KeptBody {
     /** Bytes that are kept; a longer body cannot be sent again. */
     private readonly maxBytes: number,
   ) {
-    this.isWhole = req.complete;
     req.on("data", (chunk: Buffer) => this.take(chunk));
     req.on("end", () => {
       this.isWhole = true;
