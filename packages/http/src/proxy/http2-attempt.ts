@@ -128,7 +128,12 @@ class Http2Attempt {
     if (this.opened?.stream.isPaused() === true) {
       res.destroy();
       this.end({ kind: "gone" });
-    } else this.breakOff({ code: "UPSTREAM_TIMEOUT", why: "other", isBlameless: this.status !== 0 });
+      return;
+    }
+    // Once it has begun to answer, silence may be what both sides want.
+    const isStuck = this.opened?.stream.writableNeedDrain === true;
+    const against = this.status !== 0 ? "nobody" : isStuck ? "upstream" : undefined;
+    this.breakOff({ code: "UPSTREAM_TIMEOUT", why: "other", ...(against && { against }) });
   }
 
   /** The stream is over, and the answer not whole. */
@@ -139,7 +144,7 @@ class Http2Attempt {
     const isReset = this.opened?.connection.isLost === false;
     const isNew = this.status === 0 && stream.rstCode === REFUSED_STREAM;
     const why = isNew || (error !== undefined && isUnsent(error)) ? "unsent" : "broken";
-    this.breakOff({ code: "UPSTREAM_BROKEN", why, isBlameless: isReset });
+    this.breakOff({ code: "UPSTREAM_BROKEN", why, ...(isReset && { against: "nobody" }) });
   }
 
   private breakOff(failure: AttemptFailure): void {
@@ -165,7 +170,7 @@ class Http2Attempt {
 /** No connection: what did not speak HTTP/2 answered, and not wrongly. */
 function readOpenFailure(error: unknown): AttemptFailure {
   return error instanceof Error && isWithoutHttp2(error.cause)
-    ? { code: "UPSTREAM_WITHOUT_HTTP2", why: "other", isBlameless: true }
+    ? { code: "UPSTREAM_WITHOUT_HTTP2", why: "other", against: "nobody" }
     : { code: "UPSTREAM_UNREACHABLE", why: "unsent" };
 }
 

@@ -71,8 +71,11 @@ export function createProxyProblem(code: ProxyProblemCode, upstream: Upstream): 
 export interface AttemptFailure {
   readonly code: ProxyProblemCode;
   readonly why: "unsent" | "broken" | "other";
-  /** Whether it says nothing of the upstream's health. Default false. */
-  readonly isBlameless?: boolean;
+  /**
+   * Whom it speaks against: the upstream, or nobody. Default the upstream where the request had come whole, as its client may have
+   * been the slow one else.
+   */
+  readonly against?: "upstream" | "nobody";
 }
 
 const UNSENT = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "EAI_AGAIN", "EADDRNOTAVAIL"]);
@@ -84,6 +87,7 @@ export function readFailure(error: unknown): AttemptFailure {
   if (code === "UPSTREAM_CONNECT_TIMEOUT") return { code: "UPSTREAM_CONNECT_TIMEOUT", why: "unsent" };
   if (code === "UPSTREAM_CONNECT" || UNSENT.has(code)) return { code: "UPSTREAM_UNREACHABLE", why: "unsent" };
   if (code === "UPSTREAM_TIMEOUT") return { code: "UPSTREAM_TIMEOUT", why: "other" };
+  if (code === "UPSTREAM_STUCK") return { code: "UPSTREAM_TIMEOUT", why: "other", against: "upstream" };
   if (BROKEN.has(code)) return { code: "UPSTREAM_BROKEN", why: "broken" };
   return { code: "UPSTREAM_BAD_ANSWER", why: "other" };
 }

@@ -2,7 +2,7 @@ import type { Problem } from "../problem.js";
 import type { AttemptEnd } from "./attempt.js";
 import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
 import { type ForwardingRules, findHeader, isLoop, pairUp, receiveHeaders } from "./headers.js";
-import { createProxyProblem, type ProxyProblemCode } from "./problems.js";
+import { type AttemptFailure, createProxyProblem, type ProxyProblemCode } from "./problems.js";
 import { refuse } from "./refuse.js";
 import { createSender, type Sender } from "./senders.js";
 import type { Upstream } from "./upstream.js";
@@ -98,7 +98,7 @@ class Exchange {
       if (end.kind === "gone") return this.close(CLIENT_GONE, undefined, upstream);
       if (end.kind === "torn") return this.close(end.status, end.failure.code, upstream);
       if (end.kind === "failed") {
-        if (!this.mayRepeat(end.failure.why, sender)) return this.fail(this.codeOf(end.failure.code), upstream);
+        if (!this.mayRepeat(end.failure.why, sender)) return this.fail(this.codeOf(end.failure), upstream);
       } else {
         const next = await this.redirect(end.headers, sender);
         if ("status" in next) return this.answer(next, upstream);
@@ -128,11 +128,18 @@ class Exchange {
   /** What an end says of the upstream. What a slow or wrong client caused says nothing: a stranger must not open a circuit. */
   private verdictOf(end: AttemptEnd): "success" | "failure" | "neutral" {
     if (end.kind === "answered" || end.kind === "held") return "success";
-    return end.kind === "gone" || end.failure.isBlameless || !this.isRequestWhole() ? "neutral" : "failure";
+    return end.kind === "failed" || end.kind === "torn" ? this.verdictOn(end.failure) : "neutral";
   }
 
-  private codeOf(code: ProxyProblemCode): ProxyProblemCode {
-    return code === "UPSTREAM_TIMEOUT" && !this.isRequestWhole() ? "REQUEST_TIMEOUT" : code;
+  private verdictOn({
+    against = this.isRequestWhole() ? "upstream" : "nobody",
+  }: AttemptFailure): "failure" | "neutral" {
+    return against === "upstream" ? "failure" : "neutral";
+  }
+
+  private codeOf(failure: AttemptFailure): ProxyProblemCode {
+    const isLate = failure.code === "UPSTREAM_TIMEOUT" && this.verdictOn(failure) === "neutral";
+    return isLate ? "REQUEST_TIMEOUT" : failure.code;
   }
 
   private isRequestWhole(): boolean {

@@ -43,7 +43,12 @@ export class UpstreamError extends Error {
   override readonly name = "UpstreamError";
 
   constructor(
-    readonly code: "UPSTREAM_CONNECT" | "UPSTREAM_CONNECT_TIMEOUT" | "UPSTREAM_TIMEOUT" | "UPSTREAM_BROKEN",
+    readonly code:
+      | "UPSTREAM_CONNECT"
+      | "UPSTREAM_CONNECT_TIMEOUT"
+      | "UPSTREAM_TIMEOUT"
+      | "UPSTREAM_STUCK"
+      | "UPSTREAM_BROKEN",
     message: string,
     options?: ErrorOptions,
   ) {
@@ -164,6 +169,7 @@ export class UpstreamConnection {
   /** It took too long. */
   expire(): void {
     if (!this.isConnected) this.fail("UPSTREAM_CONNECT_TIMEOUT", "An upstream did not accept a connection in time.");
+    else if (this.socket.writableNeedDrain) this.fail("UPSTREAM_STUCK", "An upstream did not read a request in time.");
     else this.fail("UPSTREAM_TIMEOUT", "An upstream did not answer in time.");
     this.destroy();
   }

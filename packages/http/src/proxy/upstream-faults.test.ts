@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { DEFAULT_PROXY_LIMITS } from "./limits.js";
@@ -72,6 +72,28 @@ describe("an upstream that does wrong", () => {
     const bad = await ask(wrong.address);
     expect([bad.status, problemIn(bad).code]).toEqual([502, "UPSTREAM_BAD_ANSWER"]);
     garbage.close();
+  });
+
+  it("that stops reading an upload is 504, and left alone in the end; a client that stops sending one is 408, and blames nobody", async () => {
+    const limits = { firstByteTimeoutMs: 200, circuitMinCallsPerSecond: 0 };
+    const reading = await start((req) => req.resume(), { limits });
+    for (let count = 0; count < 5; count += 1) {
+      const req = request(reading.address, { method: "POST", headers: { "content-length": 200_000 }, agent: false });
+      req.on("error", () => {});
+      req.write("abc");
+      const [answer] = (await once(req, "response")) as [IncomingMessage];
+      expect(answer.statusCode).toBe(408);
+      req.destroy();
+    }
+    expect(reading.upstream.circuit.state).toBe("closed");
+
+    const deaf = await start(() => {}, { limits });
+    deaf.server.on("connection", (socket) => socket.pause());
+    const codes: string[] = [];
+    for (let count = 0; count < 6; count += 1)
+      codes.push(problemIn(await ask(deaf.address, { method: "POST", body: Buffer.alloc(20_000_000) })).code);
+    expect(codes[0]).toBe("UPSTREAM_TIMEOUT");
+    expect(codes.at(-1)).toBe("UPSTREAM_CIRCUIT_OPEN");
   });
 
   it("is asked again, once, by GET when the connection broke before the answer; never by POST", async () => {
