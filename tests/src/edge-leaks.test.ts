@@ -1,22 +1,14 @@
 import { Agent, createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { createEdgeHandlers, DEFAULT_PROXY_LIMITS, type EdgeServer, startEdgeServer, Upstreams } from "@cellway/http";
 import { createLogger, createMetrics, type Metrics } from "@cellway/telemetry";
 import { afterEach, expect, it } from "@jest/globals";
 import { FAULTS, type FaultProxy, startFaultProxy } from "./fault-turns.js";
+import { countOpen, HEAP_SLACK_BYTES, measureHeap, REQUESTS, settle } from "./leaks.js";
 
-/** The whole run: CELLWAY_LEAK_REQUESTS=100000 npm test -- edge-leaks */
-const REQUESTS = Number(process.env["CELLWAY_LEAK_REQUESTS"] ?? 1_200);
 const CONCURRENCY = 32;
-/** What a heap may differ by for other reasons than requests. One kept object a request would be more in the whole run. */
-const HEAP_SLACK_BYTES = 4_000_000;
 /** Beyond the body that is kept to be sent again, so that it streams. */
 const LARGE_BODY = Buffer.alloc(100_000, "x");
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
 
 let stop: (() => Promise<void>) | undefined;
 afterEach(async () => stop?.());
@@ -94,32 +86,12 @@ async function askMany(run: Run, count: number): Promise<Map<string, number>> {
   return ends;
 }
 
-/** What the process has open of sockets and timers, once idle connections have gone. */
-async function settle(atMost: number): Promise<number> {
-  const giveUpAt = performance.now() + 20_000;
-  for (;;) {
-    const open = process
-      .getActiveResourcesInfo()
-      .filter((name) => name === "TCPSocketWrap" || name === "Timeout").length;
-    if (open <= atMost || performance.now() > giveUpAt) return open;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-function measureHeap(): number {
-  collectGarbage();
-  collectGarbage();
-  return process.memoryUsage().heapUsed;
-}
-
 it("requests that meet every fault leave nothing behind: no socket, timer, place or memory", async () => {
   const warnings: string[] = [];
   const onWarning = ({ name, message }: Error) => warnings.push(`${name}: ${message}`);
   process.on("warning", onWarning);
   const run = await start();
-  const openBefore = process
-    .getActiveResourcesInfo()
-    .filter((name) => name === "TCPSocketWrap" || name === "Timeout").length;
+  const openBefore = countOpen();
   // What compiles and what is remembered once is there after these.
   await askMany(run, REQUESTS / 4);
   await settle(openBefore);
