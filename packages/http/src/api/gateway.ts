@@ -38,7 +38,7 @@ export function attachGateway(
     socket.on("error", () => socket.destroy());
     const upgrade = { req, socket, head };
     const res = createUpgradeResponse(upgrade);
-    if (!isWebSocket(req) && hasUnreadBody(req)) return void res.writeHead(400, { "content-length": 0 }).end();
+    if (hasUnreadBody(req)) return void res.writeHead(400, { "content-length": 0 }).end();
     // Without an entry it is served as if it had not asked for an upgrade.
     if (isWebSocket(req)) upgrades.set(req, upgrade);
     app.routing(req, res);

@@ -102,9 +102,13 @@ describe("an upgrade to anything but WebSocket", () => {
     stage.server.on("upgrade", () => {
       asked += 1;
     });
-    expect(await sendRaw(stage.address, `POST / HTTP/1.1\r\n${ask}Content-Length: 3\r\n\r\nabc`)).toMatch(
-      /^HTTP\/1\.1 400 /,
-    );
+    for (const [method, to] of [
+      ["POST", "h2c"],
+      ["GET", "websocket"],
+    ] as const) {
+      const text = `${method} / HTTP/1.1\r\n${ask.replace("h2c", to)}Content-Length: 3\r\n\r\nabc`;
+      expect(await sendRaw(stage.address, text)).toMatch(/^HTTP\/1\.1 400 /);
+    }
     const twice = "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     expect(await sendRaw(stage.address, twice)).toMatch(/^HTTP\/1\.1 400 /);
     expect(asked).toBe(0);

@@ -24,7 +24,7 @@ const CODES = new Map([
   [401, 16],
   [403, 7],
   [404, 5],
-  [408, 1],
+  [408, 4],
   [421, 9],
   // As gRPC's own clients read these; they may repeat the call.
   [429, 14],

@@ -33,9 +33,8 @@ export function createHttp1Front(handlers: EdgeHandlers, limits: Required<EdgeSe
   });
   server.on("upgrade", (req: IncomingMessage, socket: Socket, head: Buffer) => {
     const upgrade = { req, socket, head };
-    if (isAmbiguousRequest(req)) refuse(createUpgradeResponse(upgrade));
+    if (isAmbiguousRequest(req) || hasUnreadBody(req)) refuse(createUpgradeResponse(upgrade));
     else if (isWebSocket(req)) handlers.onUpgrade(upgrade);
-    else if (hasUnreadBody(req)) refuse(createUpgradeResponse(upgrade));
     // As if it had not asked, which every client allows for.
     else handlers.onRequest(req, createUpgradeResponse(upgrade));
   });

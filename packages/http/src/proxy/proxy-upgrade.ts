@@ -18,8 +18,8 @@ export interface UpgradeRequest {
  * Whether an upgrade may be sent on. To nothing but WebSocket: an upstream that agreed to `h2c` would then read requests that nobody
  * here has seen.
  */
-export function isWebSocket({ headers }: IncomingMessage): boolean {
-  return headers.upgrade?.toLowerCase() === "websocket";
+export function isWebSocket({ method, headers }: IncomingMessage): boolean {
+  return method === "GET" && headers.upgrade?.toLowerCase() === "websocket";
 }
 
 /** Whether a request that asks for an upgrade has a body, which node leaves unread. */
