@@ -29,6 +29,15 @@ describe("the settings of a router", () => {
     expect(["0", "7", "3600"].map(read)).toEqual([0, 7_000, 3_600_000]);
   });
 
+  it("say what a cell may have in flight, and how long it may be silent", () => {
+    const settings = { IN_FLIGHT_MAX: "2000", FIRST_BYTE_SECONDS: "90", IDLE_SECONDS: "86400" };
+    const config = parse(
+      Object.fromEntries(Object.entries(settings).map(([name, value]) => [`CELLWAY_EDGE_${name}`, value])),
+    );
+    expect(config.limits).toMatchObject({ inFlightMax: 2_000, firstByteTimeoutMs: 90_000, idleTimeoutMs: 86_400_000 });
+    expect(parse({}).limits).toMatchObject({ inFlightMax: 512, firstByteTimeoutMs: 30_000, idleTimeoutMs: 120_000 });
+  });
+
   it("say hosts, static routes and trusted proxies", () => {
     const config = parse({
       CELLWAY_EDGE_HOSTS: "acme.example.com=us",
@@ -61,6 +70,11 @@ describe("the settings of a router", () => {
     ["CELLWAY_EDGE_OPERATOR_TOKEN", "short"],
     ["CELLWAY_EDGE_HEALTH_CHECK_SECONDS", "3601"],
     ["CELLWAY_EDGE_HEALTH_CHECK_SECONDS", "5s"],
+    ["CELLWAY_EDGE_IN_FLIGHT_MAX", "0"],
+    ["CELLWAY_EDGE_IN_FLIGHT_MAX", "100001"],
+    ["CELLWAY_EDGE_FIRST_BYTE_SECONDS", "0"],
+    ["CELLWAY_EDGE_FIRST_BYTE_SECONDS", "1.5"],
+    ["CELLWAY_EDGE_IDLE_SECONDS", "86401"],
     ["CELLWAY_HTTP_LISTEN", "http://127.0.0.1:8100"],
   ])(
     "%s = %j is refused at the start, by name and rule: a typing error never becomes a 404 (defect 14)",

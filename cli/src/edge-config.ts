@@ -1,5 +1,4 @@
 import type { BlockList } from "node:net";
-import type { ProxyLimits } from "@cellway/http";
 import {
   createEdgeIdentity,
   createSettingsReader,
@@ -11,11 +10,12 @@ import {
 } from "@cellway/silo";
 import type { LogLevel } from "@cellway/telemetry";
 import type { Environment } from "./context.js";
-import { readHealthLimits, readOperatorToken, readPairs } from "./edge-settings.js";
+import { DEFAULT_EDGE_LISTEN, DEFAULT_LOCALITY_URL } from "./edge-setting-list.js";
+import { type EdgeLimits, readEdgeLimits, readOperatorToken, readPairs } from "./edge-settings.js";
 import { readTrustedProxies, splitList } from "./http-config.js";
 import type { LiveSetting } from "./live-setting.js";
 import { badSetting, readKeys, readLogLevel, readOrigin, type Warn, warnAboutUnknownSettings } from "./serve-config.js";
-import { DEFAULT_EDGE_LISTEN, DEFAULT_HTTP_LISTEN, DEFAULT_LOCALITY_URL } from "./settings.js";
+import { DEFAULT_HTTP_LISTEN } from "./settings.js";
 
 /** Everything that `serve --edge` is told, checked. */
 export interface EdgeConfig {
@@ -31,7 +31,7 @@ export interface EdgeConfig {
   readonly staticRoutes: ReadonlyMap<string, string>;
   readonly trustedProxies: BlockList;
   readonly routesFile: string | undefined;
-  readonly limits: Pick<ProxyLimits, "healthCheckMs">;
+  readonly limits: EdgeLimits;
   /** A secret. */
   readonly operatorToken: string | undefined;
   /** A secret: where the keys come from, already parsed once. */
@@ -66,7 +66,7 @@ export function parseEdgeConfig(env: Environment, warn: Warn): EdgeConfig {
     staticRoutes: readStaticRoutes(reader),
     trustedProxies: readTrustedProxies(reader, "CELLWAY_EDGE_TRUSTED_PROXIES"),
     routesFile: reader.read("CELLWAY_EDGE_ROUTES_FILE"),
-    limits: readHealthLimits(reader),
+    limits: readEdgeLimits(reader),
     operatorToken: readOperatorToken(reader),
     keys: readKeys(reader),
     logLevel: readLogLevel(reader),

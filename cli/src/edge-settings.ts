@@ -5,7 +5,6 @@ import { splitList } from "./http-config.js";
 import type { SettingName } from "./settings.js";
 
 const TOKEN_LENGTH_MIN = 32;
-const HEALTH_CHECK_SECONDS_MAX = 3_600;
 
 /** What control's gateway is told by settings. @throws ConfigError */
 export function readGatewaySettings(
@@ -18,7 +17,7 @@ export function readGatewaySettings(
     parsePinnedRoute(pattern, cell) !== undefined && LABEL_PATTERN.test(cell) ? undefined : rule,
   );
   const pinnedRoutes = [...pairs].map(([pattern, cell]) => ({ pattern, cell }));
-  return { pinnedRoutes, limits: readHealthLimits(reader), ...(operatorToken !== undefined && { operatorToken }) };
+  return { pinnedRoutes, limits: readEdgeLimits(reader), ...(operatorToken !== undefined && { operatorToken }) };
 }
 
 /** Reads a list of `key=value`, each of them without a fault. @throws ConfigError */
@@ -36,14 +35,42 @@ export function readPairs(
   return new Map(pairs);
 }
 
-/** How often cells are checked. @throws ConfigError */
-export function readHealthLimits(reader: SettingsReader): Pick<ProxyLimits, "healthCheckMs"> {
-  const text = reader.read("CELLWAY_EDGE_HEALTH_CHECK_SECONDS");
-  if (text === undefined) return { healthCheckMs: DEFAULT_PROXY_LIMITS.healthCheckMs };
-  const seconds = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN;
-  if (seconds <= HEALTH_CHECK_SECONDS_MAX) return { healthCheckMs: seconds * 1_000 };
-  const rule = `must be whole seconds, 0 (no checks) to ${HEALTH_CHECK_SECONDS_MAX}`;
-  throw new ConfigError("environment variable CELLWAY_EDGE_HEALTH_CHECK_SECONDS", "", text, rule);
+/** The limits of requests on their way to cells that can be set. */
+export type EdgeLimits = Pick<ProxyLimits, "healthCheckMs" | "inFlightMax" | "firstByteTimeoutMs" | "idleTimeoutMs">;
+
+/** Reads them. @throws ConfigError */
+export function readEdgeLimits(reader: SettingsReader): EdgeLimits {
+  const { healthCheckMs, inFlightMax, firstByteTimeoutMs, idleTimeoutMs } = DEFAULT_PROXY_LIMITS;
+  const readMs = (name: SettingName, fallbackMs: number, bounds: Bounds) =>
+    readWhole(reader, name, { fallback: fallbackMs / 1_000, unit: "seconds", ...bounds }) * 1_000;
+  return {
+    healthCheckMs: readMs("CELLWAY_EDGE_HEALTH_CHECK_SECONDS", healthCheckMs, { min: 0, max: 3_600 }),
+    inFlightMax: readWhole(reader, "CELLWAY_EDGE_IN_FLIGHT_MAX", {
+      fallback: inFlightMax,
+      unit: "requests",
+      min: 1,
+      max: 100_000,
+    }),
+    firstByteTimeoutMs: readMs("CELLWAY_EDGE_FIRST_BYTE_SECONDS", firstByteTimeoutMs, { min: 1, max: 3_600 }),
+    idleTimeoutMs: readMs("CELLWAY_EDGE_IDLE_SECONDS", idleTimeoutMs, { min: 1, max: 86_400 }),
+  };
+}
+
+interface Bounds {
+  readonly min: number;
+  readonly max: number;
+}
+
+function readWhole(
+  reader: SettingsReader,
+  name: SettingName,
+  { fallback, unit, min, max }: Bounds & { readonly fallback: number; readonly unit: string },
+): number {
+  const text = reader.read(name);
+  if (text === undefined) return fallback;
+  const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw new ConfigError(`environment variable ${name}`, "", text, `must be whole ${unit}, ${min} to ${max}`);
 }
 
 /** The secret by which routers and the gateway explain themselves. @throws ConfigError that never holds it */

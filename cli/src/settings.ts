@@ -1,32 +1,15 @@
-import { DEFAULT_PROXY_LIMITS, DEFAULT_ROUTE_LIMITS } from "@cellway/http";
+import { DEFAULT_ROUTE_LIMITS } from "@cellway/http";
 import { oldNamesOf } from "@cellway/silo";
 import { DEFAULT_SESSION_TIMEOUTS } from "@cellway/user";
+import { EDGE_SETTINGS } from "./edge-setting-list.js";
+import { type SettingDefinition, secret, setting } from "./setting-definition.js";
 import { formatTable, heading } from "./table.js";
-
-/** One environment variable. */
-export interface SettingDefinition {
-  readonly name: string;
-  /** What holds when it is not set; `required` or `none` when nothing does. */
-  readonly fallback: string;
-  /** The unit or form of its value. */
-  readonly unit: string;
-  /** A sentence for people. */
-  readonly meaning: string;
-  /** Whether its value must never be printed or logged. */
-  readonly isSecret: boolean;
-}
 
 /** Where RPC is served when nothing is said. */
 export const DEFAULT_RPC_LISTEN = "http://127.0.0.1:8001";
 
 /** Where HTTP is served when nothing is said. */
 export const DEFAULT_HTTP_LISTEN = "http://127.0.0.1:8000";
-
-/** Where a router serves strangers when nothing is said. */
-export const DEFAULT_EDGE_LISTEN = "http://127.0.0.1:8100";
-
-/** Where localities are public when nothing is said. */
-export const DEFAULT_LOCALITY_URL = "http://{locality}.localhost:8100";
 
 /** The data folder of `cellway dev` when nothing is said. */
 export const DEFAULT_DATA_DIR = ".cellway";
@@ -205,68 +188,7 @@ export const SETTINGS = [
   ),
   setting("CELLWAY_RPC_REFLECTION", "token", "open | token | off", "Who may ask for the schema."),
   setting("CELLWAY_RPC_MESSAGE_MAX_BYTES", "4194304", "bytes, 1024 to 268435456", "Largest request or response."),
-  setting(
-    "CELLWAY_EDGE_NAME",
-    "required for --edge",
-    "name",
-    "The name of a router, whose keys `cellway keys derive --edge` prints; processes that do the same may share it.",
-  ),
-  setting(
-    "CELLWAY_CONTROL_RPC_ADDRESS",
-    "required for --edge",
-    "http:// origin",
-    "Where a router reaches control's RPC listener.",
-  ),
-  setting(
-    "CELLWAY_EDGE_LISTEN",
-    DEFAULT_EDGE_LISTEN,
-    "http:// origin",
-    "Where a router serves strangers; health and metrics are at CELLWAY_HTTP_LISTEN.",
-  ),
-  setting("CELLWAY_EDGE_LOCALITIES", "required for --edge", "names", "The localities that a router serves: us,de."),
-  setting(
-    "CELLWAY_EDGE_LOCALITY_URL",
-    DEFAULT_LOCALITY_URL,
-    "URL with {locality}",
-    "Where each locality is public; its host is served, and clients of another locality are sent there.",
-  ),
-  setting(
-    "CELLWAY_EDGE_HOSTS",
-    "none",
-    "host=locality, …",
-    "Further hosts of the localities served: acme.example.com=acme.",
-  ),
-  setting(
-    "CELLWAY_EDGE_LEGACY_HOSTS",
-    "none",
-    "hosts",
-    "Ingest router: hosts of addresses that name no locality; the project key alone says where their events belong.",
-  ),
-  setting(
-    "CELLWAY_EDGE_STATIC_ROUTES",
-    "none",
-    "/path/=cell, …",
-    "Prefixes of paths without an organization, to the cell that serves them.",
-  ),
-  setting(
-    "CELLWAY_EDGE_TRUSTED_PROXIES",
-    "none",
-    "addresses, CIDR",
-    "Proxies before a router whose X-Forwarded-* and Forwarded are believed: 10.0.0.0/8,::1.",
-  ),
-  setting("CELLWAY_EDGE_ROUTES_FILE", "none", "path", "Where a router keeps its routes for a start without control."),
-  setting(
-    "CELLWAY_EDGE_HEALTH_CHECK_SECONDS",
-    String(DEFAULT_PROXY_LIMITS.healthCheckMs / 1_000),
-    "seconds, 0 to 3600",
-    "Routers and gateway: longest pause before a cell in use is asked for /healthz; 0 asks none.",
-  ),
-  secret(
-    "CELLWAY_EDGE_OPERATOR_TOKEN",
-    "none",
-    "32 characters or more",
-    "Routers, and control for its gateway: who sends it in x-cellway-explain is told, in the same header, why a request goes where it goes.",
-  ),
+  ...EDGE_SETTINGS,
   setting(
     "CELLWAY_LOG_LEVEL",
     "info",
@@ -287,12 +209,4 @@ export function formatSettings(): string {
     return `  ${entry.name}\n      ${entry.meaning}${oldNames.join("")}`;
   });
   return `Settings, from the environment:\n${table}\n\n${meanings.join("\n")}`;
-}
-
-function setting<N extends string>(name: N, fallback: string, unit: string, meaning: string) {
-  return { name, fallback, unit, meaning, isSecret: false };
-}
-
-function secret<N extends string>(name: N, fallback: string, unit: string, meaning: string) {
-  return { name, fallback, unit, meaning, isSecret: true };
 }
