@@ -98,8 +98,16 @@ export class Http2Answer implements ClientAnswer {
   /** Sends the head, once. @returns whether a body can follow. */
   private begin(isEnd: boolean): boolean {
     if (this.destroyed) return false;
-    if (!this.isBegun) this.stream.respond(this.headers, { endStream: isEnd, waitForTrailers: !isEnd });
-    this.isBegun = true;
+    if (!this.isBegun) {
+      this.isBegun = true;
+      try {
+        this.stream.respond(this.headers, { endStream: isEnd, waitForTrailers: !isEnd });
+      } catch {
+        // What HTTP/1.1 allows and node's HTTP/2 does not, such as a status of 999.
+        this.destroy();
+        return false;
+      }
+    }
     // What answers HEAD, say, has ended with its head.
     return !this.stream.writableEnded;
   }

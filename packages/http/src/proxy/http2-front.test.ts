@@ -132,6 +132,15 @@ describe("a client that speaks HTTP/2 at once", () => {
     await expect(askHttp2(session, "/")).rejects.toThrow(/INTERNAL_ERROR|reset with 2/);
   });
 
+  it("sees a broken stream where an answer cannot be told in HTTP/2, and the next request is served", async () => {
+    const { session } = await start((req, res) => {
+      if (req.url === "/odd") req.socket.end("HTTP/1.1 999 Odd\r\ncontent-length: 3\r\n\r\nodd");
+      else res.end("well");
+    });
+    await expect(askHttp2(session, "/odd")).rejects.toThrow(/INTERNAL_ERROR|reset with 2/);
+    expect((await askHttp2(session, "/")).body.toString()).toBe("well");
+  });
+
   it("gets a problem where its upstream gives no answer, and keeps its connection", async () => {
     const { session } = await start(echo, { origin: "http://127.0.0.1:1" });
     for (const body of [undefined, "abc"]) {
