@@ -1,5 +1,4 @@
 import { percentile } from "../outbox/ledger.js";
-import { median } from "../rpc/measure.js";
 import { CELL_COUNT, type Fault } from "./cells.js";
 import type { RunningContender } from "./contenders.js";
 import { createDataset } from "./dataset.js";
@@ -15,8 +14,8 @@ const PER_SECOND = 125;
 const FAULTS: readonly Fault[] = ["none", "hang", "crawl", "reset"];
 
 interface Sample {
-  readonly p50: number;
-  readonly p99: number;
+  /** Of the requests to healthy cells. */
+  readonly latencies: readonly number[];
   /** What became of the requests to the cell that fails: `502: 12, none: 300`. */
   readonly failing: string;
 }
@@ -39,11 +38,7 @@ export const measureFaults: Scenario = async (context) => {
     const [healthy, broken] = await runOpenLoop(port, streams, WINDOW_MS * scale);
     cells.spoil(failing, "none");
     await recover(port, streams[1]?.requests[0] as Buffer);
-    return {
-      p50: percentile(healthy?.latencies ?? [], 0.5),
-      p99: percentile(healthy?.latencies ?? [], 0.99),
-      failing: formatStatuses(broken),
-    };
+    return { latencies: healthy?.latencies ?? [], failing: formatStatuses(broken) };
   };
   return withContenders(context, dataset, async (running) => {
     const samples = new Map<RunningContender, Map<Fault, Sample[]>>();
@@ -79,11 +74,12 @@ function formatStatuses(sample: OpenLoopSample | undefined): string {
 
 function describe(samples: ReadonlyMap<RunningContender, ReadonlyMap<Fault, readonly Sample[]>>): Finding {
   const figures = [...samples].flatMap(([{ name }, byFault]) => {
-    const base = median(byFault.get("none")?.map(({ p99 }) => p99) ?? []);
+    const pool = (taken: readonly Sample[] = []) => taken.flatMap(({ latencies }) => latencies);
+    const base = percentile(pool(byFault.get("none")), 0.99);
     return [...byFault].map(([fault, taken]) => {
-      const p99 = median(taken.map((one) => one.p99));
-      const p50 = median(taken.map((one) => one.p50));
-      return { name, fault, p50, p99, ratio: p99 / base, failing: taken.at(-1)?.failing ?? "" };
+      const all = pool(taken);
+      const p99 = percentile(all, 0.99);
+      return { name, fault, p50: percentile(all, 0.5), p99, ratio: p99 / base, failing: taken.at(-1)?.failing ?? "" };
     });
   });
   const rows = figures.map(({ name, fault, p50, p99, ratio, failing }) => ({
