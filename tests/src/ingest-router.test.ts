@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect, type IncomingHttpHeaders } from "node:http2";
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
 import { type Fleet, startFleet } from "@cellway/testing";
@@ -87,6 +89,25 @@ describe("an event reaches the cell of its key, and no other", () => {
       expect(await sendTo(router, pathOf(us2), { body, headers })).toMatchObject({ status: 200 });
     const rows = (await storedFor(fleet, us2)).slice(-2);
     expect(rows.map((row) => row.body.equals(body))).toEqual([true, true]);
+  });
+
+  test("over HTTP/2 as well, with a key in its first line; a browser is told what it may", async () => {
+    const { publicKey, projectId } = us2;
+    const dsn = `https://${publicKey}@in.example.test/${projectId}`;
+    const body = Buffer.concat([Buffer.from(createEnvelope(newEventId(), { dsn })), randomBytes(300_000)]);
+    const session = connect(router.address);
+    const ask = async (method: string) => {
+      const path = { ":method": method, ":path": pathOf(us2), ":authority": HOSTS.legacy };
+      const stream = session.request(path, { endStream: method === "OPTIONS" });
+      stream.resume();
+      if (method === "POST") stream.end(body);
+      return ((await once(stream, "response")) as [IncomingHttpHeaders])[0];
+    };
+    const any = { "access-control-allow-origin": "*" };
+    expect(await ask("OPTIONS")).toMatchObject({ ":status": 204, ...any });
+    expect(await ask("POST")).toMatchObject({ ":status": 200, ...any });
+    session.destroy();
+    expect((await storedFor(fleet, us2)).at(-1)?.body.equals(body)).toBe(true);
   });
 
   test("at its ingest address, where that is not its HTTP address", async () => {
