@@ -70,6 +70,7 @@ async function start(): Promise<Run> {
     circuitMinCallsPerSecond: 1_000_000,
     http2PingIntervalMs: 100,
     http2PingTimeoutMs: 200,
+    http2IdleMs: 1_000,
   };
   const logger = createLogger({ silo: "edge:us-router", level: "silent" });
   const upstreams = new Upstreams({ ...DEFAULT_PROXY_LIMITS, ...limits }, metrics, logger);

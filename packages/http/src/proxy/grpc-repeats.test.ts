@@ -75,6 +75,16 @@ it("a call that may be sent again is, when its upstream refuses the stream unrea
   expect(results).toMatchObject([{ status: 200, repeats: 1 }]);
 });
 
+it("connections to an upstream that nobody calls any more end", async () => {
+  const server = await GrpcServer.start(async (stream) => answer(stream, await readWhole(stream)));
+  const { call } = await startEdge(server.origin, { limits: { http2IdleMs: 100, http2SessionsMax: 1 } });
+  for (let count = 0; count < 2; count += 1) {
+    await Promise.all([call(), call()]);
+    expect(server.sessions.size).toBe(1);
+    while (server.sessions.size > 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+});
+
 it("connections to an upstream that is given up end with their calls", async () => {
   const server = await GrpcServer.start(async (stream) => {
     if ((await readWhole(stream)).toString() === "slow") await once(server.server, "go");

@@ -21,6 +21,8 @@ export interface ProxyLimits {
   readonly http2PingIntervalMs: number;
   /** Time for the answer to a ping before the connection counts as dead. Default 5,000. */
   readonly http2PingTimeoutMs: number;
+  /** How long such a connection is kept without calls. Default 60,000. */
+  readonly http2IdleMs: number;
   /** How long an upstream that did not speak HTTP/2 is not asked whether it does, for streams of Connect. Default 60,000. */
   readonly http2RetryMs: number;
   /** What a client that is refused is told to wait. Default 1. */
@@ -63,6 +65,7 @@ export const DEFAULT_PROXY_LIMITS: ProxyLimits = {
   http2SessionsMax: 2,
   http2PingIntervalMs: 10_000,
   http2PingTimeoutMs: 5_000,
+  http2IdleMs: 60_000,
   http2RetryMs: 60_000,
   retryAfterS: 1,
   circuitFailureShare: 0.5,

@@ -50,6 +50,7 @@ export class Upstream {
       sessionsPerSilo: this.limits.http2SessionsMax,
       pingIntervalMs: this.limits.http2PingIntervalMs,
       pingTimeoutMs: this.limits.http2PingTimeoutMs,
+      idleMs: this.limits.http2IdleMs,
     });
     return this.http2Pool;
   }

@@ -7,8 +7,11 @@ import { isUnsent } from "../errors.js";
 import {
   callTo,
   createScope,
+  END_HEADERS,
   failureOf,
+  frame,
   QUICK_LIMITS,
+  STATUS_200,
   startChild,
   startFramePeer,
   startRawTcp,
@@ -65,6 +68,36 @@ test("a peer that falls silent after its greeting fails the call by the ping, an
   expect(isUnsent(error)).toBe(false);
   expect(tookMs).toBeLessThan(FOUND_OUT_MS);
 });
+
+const END_STREAM = 1;
+
+test.each([
+  ["a frame that is too long", (id: number) => frame("data", id, Buffer.alloc(100_000))],
+  ["headers that cannot be read", (id: number) => frame("headers", id, Buffer.alloc(8, 0xff), END_HEADERS)],
+  ["data of a stream that there is not", () => frame("data", 101, Buffer.from("abc"))],
+  ["a push", (id: number) => frame("push", id, Buffer.from([0, 0, 0, 2, 0x88]), END_HEADERS)],
+  ["a window that grows by nothing", (id: number) => frame("window", id, Buffer.alloc(4))],
+  ["settings that are none", () => frame("settings", 0, Buffer.alloc(5))],
+])(
+  "a peer that sends %s fails its calls in time, and the next one has a connection that works",
+  async (_what, wrong) => {
+    let calls = 0;
+    const peer = await startFramePeer(scope, (id) => {
+      calls += 1;
+      if (calls <= 2) return [wrong(id)];
+      return [frame("headers", id, STATUS_200, END_HEADERS), frame("data", id, new Uint8Array(0), END_STREAM)];
+    });
+    const network = scope.network();
+    const failures = await Promise.all([1, 2].map(() => failureOf(network.post(callTo(peer.origin)))));
+    for (const { error, tookMs } of failures) {
+      expect(error.code).toBe(Code.Unavailable);
+      expect(tookMs).toBeLessThan(FOUND_OUT_MS);
+    }
+    expect((await network.post(callTo(peer.origin))).status).toBe(200);
+    network.close();
+    while (peer.sockets.size > 0) await new Promise((resolve) => setImmediate(resolve));
+  },
+);
 
 test("a deadline shorter than any of that is kept, whether or not there is a connection", async () => {
   const silent = await startRawTcp(scope, (socket) => socket.resume());

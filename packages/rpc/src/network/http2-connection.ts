@@ -22,6 +22,8 @@ const RESETS_FORGIVEN_PER_SECOND = 20;
 /** Where a connection leads and how long it may be silent. */
 export interface ConnectionOptions extends Pick<RpcLimits, "connectTimeoutMs" | "pingIntervalMs" | "pingTimeoutMs"> {
   readonly origin: string;
+  /** How long it is kept without a stream. Default: until the peer ends it. */
+  readonly idleMs?: number;
 }
 
 /**
@@ -36,8 +38,11 @@ export class Http2Connection {
   private isReady = false;
   private isLeaving = false;
   private streamCount = 0;
+  /** Streams among them that nobody waits for any more. */
+  private cancelledCount = 0;
   private lastHeardMs = 0;
   private watch: NodeJS.Timeout | undefined;
+  private idle: NodeJS.Timeout | undefined;
   private pinging: Promise<boolean> | undefined;
   private endPing: ((isAlive: boolean) => void) | undefined;
   private resets = 0;
@@ -64,6 +69,7 @@ export class Http2Connection {
     this.session.once("goaway", () => this.leave());
     this.session.once("close", () => {
       clearInterval(this.watch);
+      clearTimeout(this.idle);
       this.endPing?.(false);
       this.leave();
       onClose();
@@ -94,9 +100,12 @@ export class Http2Connection {
 
   /** Opens a stream; undefined when the connection is leaving. */
   request(header: OutgoingHttpHeaders): ClientHttp2Stream | undefined {
-    if (this.isLeaving || this.session.closed || this.session.destroyed) return undefined;
+    // node closes a session of its own accord, and says nothing, when it cannot send a frame; and its end is told later.
+    if (this.session.closed || this.session.destroyed) this.leave();
+    if (this.isLeaving) return undefined;
     const stream = this.session.request(header);
     this.streamCount += 1;
+    clearTimeout(this.idle);
     if (this.streamCount === 1) this.session.ref();
     this.watch ??= setInterval(() => this.look(), Math.max(10, this.options.pingIntervalMs / 4)).unref();
     stream.once("close", () => {
@@ -104,6 +113,7 @@ export class Http2Connection {
       if (this.streamCount > 0) return;
       this.session.unref();
       if (this.isLeaving) this.session.close();
+      else this.rest();
     });
     return stream;
   }
@@ -120,6 +130,10 @@ export class Http2Connection {
       stream.destroy();
       return;
     }
+    this.cancelledCount += 1;
+    stream.once("close", () => {
+      this.cancelledCount -= 1;
+    });
     stream.close(ERROR_CODE_CANCEL);
     const now = Date.now();
     this.resets = Math.max(0, this.resets - ((now - this.resetsCountedAtMs) / 1000) * RESETS_FORGIVEN_PER_SECOND) + 1;
@@ -164,12 +178,21 @@ export class Http2Connection {
     });
   }
 
+  /** Nothing is asked for now. */
+  private rest(): void {
+    const { idleMs } = this.options;
+    if (idleMs !== undefined) this.idle = setTimeout(() => this.leave(), idleMs).unref();
+  }
+
   private look(): void {
     if (this.streamCount === 0) {
       clearInterval(this.watch);
       this.watch = undefined;
     } else if (Date.now() - this.lastHeardMs >= this.options.pingIntervalMs) {
-      void this.ping();
+      if (!this.session.closed) void this.ping();
+      // It cannot be pinged. Who waits for an answer on a connection that was said goodbye to has a deadline; else nobody does.
+      else if (!this.isLeaving || this.streamCount === this.cancelledCount)
+        this.destroy(new Error("the connection is silent, and closed"));
     }
   }
 

@@ -1,11 +1,12 @@
 import type { ClientHttp2Stream } from "node:http2";
 import { markUnsent } from "../errors.js";
 import type { RpcLimits } from "../settings.js";
-import { Http2Connection } from "./http2-connection.js";
+import { type ConnectionOptions, Http2Connection } from "./http2-connection.js";
 import { createUnreachableError } from "./network-errors.js";
 
 /** The bounds of a pool. */
-export type PoolLimits = Pick<RpcLimits, "sessionsPerSilo" | "connectTimeoutMs" | "pingIntervalMs" | "pingTimeoutMs">;
+export type PoolLimits = Pick<RpcLimits, "sessionsPerSilo" | "connectTimeoutMs" | "pingIntervalMs" | "pingTimeoutMs"> &
+  Pick<ConnectionOptions, "idleMs">;
 
 /** A stream and the connection it is on. */
 export interface OpenedStream {

@@ -159,14 +159,14 @@ export async function startRawTcp(scope: Scope, onSocket: (socket: Socket) => vo
 
 /** Frames of RFC 9113, by hand: what node:http2 would not send. */
 export function frame(
-  type: "data" | "headers" | "reset" | "settings",
+  type: "data" | "headers" | "reset" | "settings" | "push" | "window",
   streamId: number,
   payload: Uint8Array,
   flags = 0,
 ): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.byteLength, 0, 3);
-  head[3] = { data: 0, headers: 1, reset: 3, settings: 4 }[type];
+  head[3] = { data: 0, headers: 1, reset: 3, settings: 4, push: 5, window: 8 }[type];
   head[4] = flags;
   head.writeUInt32BE(streamId, 5);
   return Buffer.concat([head, payload]);
