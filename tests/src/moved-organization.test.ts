@@ -8,6 +8,8 @@ import { RouteWriter } from "./route-writer.js";
 import { announce, ask as askRouter, startRouter } from "./router-stage.js";
 
 const LOCATE = "/cellway.directory.v1.DirectoryService/LocateOrganization";
+/** How long a cell uses control's word again, in milliseconds. */
+const WORD_TTL_MS = 2_000;
 /** What a router says that believes in a route of this epoch. */
 const by = (cell: string, epoch: number | string) => ({
   "x-cellway-cell": cell,
@@ -21,9 +23,11 @@ let userId: string;
 let token: string;
 let organization: TestOrganization;
 let questions: string[];
+/** What all silos take for the time, where a test has stopped their clocks. */
+let stoppedAtMs: number | undefined;
 
 beforeAll(async () => {
-  fleet = await startFleet({ modules: MODULES });
+  fleet = await startFleet({ modules: MODULES, now: () => stoppedAtMs ?? Date.now() });
   writer = new RouteWriter(fleet.control.databaseUrl);
   userId = await createUser(fleet);
   token = await createToken(fleet, userId);
@@ -43,6 +47,7 @@ beforeEach(async () => {
   }
 });
 afterEach(() => {
+  stoppedAtMs = undefined;
   fleet.memory?.down.clear();
   if (fleet.memory !== undefined) fleet.memory.onRequest = undefined;
 });
@@ -118,12 +123,14 @@ describe("of an organization that has moved", () => {
     expect([nobody.status, questions]).toEqual([401, []]);
   });
 
-  test("control is asked once for many who ask, and again by a route that is newer than its word", async () => {
+  test("control is asked once for many who ask, and again by a route that is newer than its word, or when that is old", async () => {
     const after = await move("us2");
+    stoppedAtMs = Date.now();
     const get = (epoch: number | string) =>
       askCell(fleet.cell("us1"), "GET", path(organization.slug), { token, headers: by("us1", epoch) });
     const answers = await Promise.all(Array.from({ length: 20 }, () => get(1)));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([421]));
+    expect((await get(1)).status).toBe(421);
     expect(questions).toHaveLength(1);
     await writer.move(organization.id, "us1");
     await writer.move(organization.id, "us2");
@@ -131,6 +138,12 @@ describe("of an organization that has moved", () => {
     expect(Number(latest)).toBeGreaterThan(Number(after));
     expect((await get(latest)).headers.get("x-cellway-route-epoch")).toBe(latest);
     expect(questions).toHaveLength(2);
+    stoppedAtMs += WORD_TTL_MS - 1;
+    await get(latest);
+    expect(questions).toHaveLength(2);
+    stoppedAtMs += 1;
+    expect((await get(latest)).status).toBe(421);
+    expect(questions).toHaveLength(3);
   });
 });
 
