@@ -1,15 +1,18 @@
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
+import type { MemoryNetwork, Network } from "@cellway/rpc";
 import { type Fleet, startFleet } from "@cellway/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { MODULES } from "./modules.js";
 import { createOrganization, createUser, type TestOrganization, until, untilDelivered } from "./organizations.js";
 import { ask as askCell, createToken } from "./public-api.js";
+import { createEdge } from "./route-feed.js";
 import { RouteWriter } from "./route-writer.js";
 import { announce, ask as askRouter, startRouter } from "./router-stage.js";
 
 const LOCATE = "/cellway.directory.v1.DirectoryService/LocateOrganization";
 /** How long a cell uses control's word again, in milliseconds. */
 const WORD_TTL_MS = 2_000;
+const WATCH = "/cellway.directory.v1.RouteFeedService/WatchRoutes";
 /** What a router says that believes in a route of this epoch. */
 const by = (cell: string, epoch: number | string) => ({
   "x-cellway-cell": cell,
@@ -73,6 +76,28 @@ async function epochOf(id: string): Promise<string> {
   return String(rows[0]?.route_epoch);
 }
 
+/** A router's way to control, on which what the feed of routes tells is held back once it is told to. */
+function createFeedHold(memory: MemoryNetwork) {
+  let goOn = () => {};
+  let passed = Promise.resolve();
+  async function* hold(body: AsyncIterable<Uint8Array>) {
+    for await (const chunk of body) {
+      await passed;
+      yield chunk;
+    }
+  }
+  const send: Network["send"] = async (request) => {
+    const response = await memory.send(request);
+    return request.url.endsWith(WATCH) ? { ...response, body: hold(response.body) } : response;
+  };
+  const begin = () => {
+    passed = new Promise((resolve) => {
+      goOn = resolve;
+    });
+  };
+  return { network: { ...memory, send }, begin, end: () => goOn() };
+}
+
 describe("of an organization that has moved", () => {
   test("the old cell tells a router whose it is now and since when, by id and by slug", async () => {
     const before = await epochOf(organization.id);
@@ -88,11 +113,9 @@ describe("of an organization that has moved", () => {
 
   test("a router with the old route learns it and asks the new cell, once, with the body", async () => {
     for (const name of ["us1", "us2"]) await announce(fleet, name, fleet.cell(name).httpAddress);
-    const router = await startRouter(fleet);
+    const feed = createFeedHold(fleet.memory as MemoryNetwork);
+    const router = await startRouter(fleet, { rpc: createEdge(fleet, feed.network) });
     await router.whenComplete;
-    // A transaction that is open keeps back what the feed may tell: the route in memory stays the old one.
-    const open = await writer.begin();
-    await writer.insert(`unseen-${organization.id}`, "us1", open);
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
     const post = (slug: string) =>
       askRouter(router, `${path(organization.slug)}teams/`, {
@@ -101,6 +124,7 @@ describe("of an organization that has moved", () => {
         body: JSON.stringify({ slug, name: "A team" }),
       });
     await until("the router has the route", async () => (await post("before-the-move")).status === 201);
+    feed.begin();
     await move("us2");
     const answer = await post("after-the-move");
     expect(answer).toMatchObject({ status: 201, headers: { "content-type": expect.stringContaining("json") } });
@@ -108,7 +132,7 @@ describe("of an organization that has moved", () => {
     const list = await askCell(fleet.cell("us2"), "GET", `${path(organization.slug)}teams/`, { token });
     const slugs = (list.body as unknown as { slug: string }[]).map(({ slug }) => slug);
     expect(slugs.toSorted()).toEqual(["after-the-move", organization.slug].toSorted());
-    await open.end("rollback");
+    feed.end();
     await router.stop({ graceMs: 100 });
   });
 
