@@ -41,7 +41,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   organization = await createOrganization(fleet, { cellName: "us1", ownerUserId: userId });
-  await untilDelivered(fleet);
+  await untilSettled(organization);
   questions = [];
   if (fleet.memory !== undefined) {
     fleet.memory.onRequest = ({ url }) => {
@@ -54,6 +54,14 @@ afterEach(() => {
   fleet.memory?.down.clear();
   if (fleet.memory !== undefined) fleet.memory.onRequest = undefined;
 });
+
+/** Nothing of it is on its way: its cell has been told that it exists, and has told the directory what it has. */
+async function untilSettled({ id }: TestOrganization): Promise<void> {
+  const sql = "select 1 from cell.organization where id = $1 and is_confirmed";
+  const isConfirmed = async () => (await fleet.cell("us1").database("CELL").query<unknown[]>(sql, [id])).length === 1;
+  await until("the cell knows that it exists", isConfirmed);
+  await untilDelivered(fleet);
+}
 
 /** Brings the organization from us1 to another cell: its rows, then its route. Nobody is told; the route's epoch is answered. */
 async function move(to: string): Promise<string> {
