@@ -151,6 +151,13 @@ describe("good settings", () => {
     ]);
   });
 
+  test("the gateway checks its cells as often as the setting says, by default as its table says, and never for 0", () => {
+    const read = (CELLWAY_EDGE_HEALTH_CHECK_SECONDS?: string) =>
+      parse({ ...GOOD, CELLWAY_EDGE_HEALTH_CHECK_SECONDS }, "control").gateway.limits?.healthCheckMs;
+    const fallback = SETTINGS.find(({ name }) => name === "CELLWAY_EDGE_HEALTH_CHECK_SECONDS")?.fallback;
+    expect([undefined, "0", "7", "3600"].map(read)).toEqual([Number(fallback) * 1_000, 0, 7_000, 3_600_000]);
+  });
+
   test("proxies are trusted that the setting names, and nobody by default", () => {
     const trusts = (env: Environment, address: string) => parse(env).trust.trustedProxies?.check(address);
     expect([
@@ -236,6 +243,8 @@ describe("bad settings name source, key, value and rule", () => {
     ],
     ["CELLWAY_GATEWAY_PINNED_ROUTES", "/api/**/x/=us1", { value: "/api/**/x/=us1", rule: /a last \*\*/ }],
     ["CELLWAY_EDGE_OPERATOR_TOKEN", "short", { value: "(hidden)", rule: /at least 32 printable/ }],
+    ["CELLWAY_EDGE_HEALTH_CHECK_SECONDS", "5s", { value: "5s", rule: "must be whole seconds, 0 to 3600" }],
+    ["CELLWAY_EDGE_HEALTH_CHECK_SECONDS", "3601", { value: "3601", rule: "must be whole seconds, 0 to 3600" }],
     ["CELLWAY_HTTP_TRUSTED_PROXIES", "10.0.0.0/8 router", { value: "router", rule: /must be addresses or networks/ }],
     ["CELLWAY_HTTP_ALLOWED_ORIGINS", "https://app.example.com/", { rule: /must be origins as browsers write them/ }],
     ["CELLWAY_HTTP_STRANGER_LIMIT", "0", { value: "0", rule: /must be whole requests a minute, 1 to/ }],

@@ -1,4 +1,5 @@
 import { DirectoryService } from "@cellway/gen/cellway/directory/v1/directory";
+import { explainKeyFault } from "@cellway/ingest-protocol";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { type GatewayStage, startGatewayStage } from "./gateway-stage.js";
 import { until } from "./organizations.js";
@@ -33,6 +34,15 @@ test.each<[string, string, Record<string, string>]>([
   const answer = await stage.ask(target, { method: "POST", headers, body: "not read here" });
   expect(answer).toMatchObject({ status: 200, text: "not read here" });
   expect(stage.cell("de1").asked).toEqual([target]);
+});
+
+test("why a key is refused is said as cells and ingest routers say it", async () => {
+  const faults: [string, Parameters<typeof explainKeyFault>[0]][] = [
+    [ENVELOPE, { kind: "none" }],
+    [`${ENVELOPE}?sentry_key=abc`, { kind: "malformed", from: "sentry_key" }],
+  ];
+  for (const [target, fault] of faults)
+    expect(JSON.parse((await stage.ask(target)).text)).toMatchObject(explainKeyFault(fault));
 });
 
 test.each<[string, string, number, string]>([

@@ -1,9 +1,11 @@
 import { controlLocatorOf } from "@cellway/directory";
-import { createGatewayModule } from "@cellway/gateway";
+import { createGatewayModule, type GatewayOptions } from "@cellway/gateway";
 import { type Fleet, startFleet } from "@cellway/testing";
 import { MODULES } from "./modules.js";
 import { RouteWriter } from "./route-writer.js";
 import { type Answer, type Asking, announce, ask, type CellListener, startCellListener } from "./router-stage.js";
+
+type GatewayLimits = NonNullable<GatewayOptions["limits"]>;
 
 /** The token by which the gateway of a stage explains itself. */
 export const OPERATOR_TOKEN = "the-token-of-an-operator-of-this-fleet";
@@ -12,7 +14,7 @@ export const PINNED = "/api/0/issues/*/";
 /** The host by which its clients know control. */
 export const HOST = "example.test";
 
-const STAGE_MODULES = [
+const createModules = (limits: GatewayLimits) => [
   ...MODULES.filter(({ name }) => name !== "gateway"),
   createGatewayModule({
     locatorOf: controlLocatorOf,
@@ -22,7 +24,7 @@ const STAGE_MODULES = [
       { pattern: "/api/0/shared/**", cell: "de1" },
       { pattern: "/api/0/nobody/**", cell: "us1" },
     ],
-    limits: { firstByteTimeoutMs: 300, inFlightMax: 20, circuitProbeMs: 50, circuitProbeMaxMs: 50 },
+    limits: { firstByteTimeoutMs: 300, inFlightMax: 20, circuitProbeMs: 50, circuitProbeMaxMs: 50, ...limits },
   }),
 ];
 
@@ -48,8 +50,9 @@ export interface GatewayStage {
   stop(): Promise<void>;
 }
 
-export async function startGatewayStage(): Promise<GatewayStage> {
-  const fleet = await startFleet({ modules: STAGE_MODULES });
+/** @param limits of the gateway, where they differ from those of all stages. */
+export async function startGatewayStage(limits: GatewayLimits = {}): Promise<GatewayStage> {
+  const fleet = await startFleet({ modules: createModules(limits) });
   const writer = new RouteWriter(fleet.control.databaseUrl);
   const cells = new Map<string, CellListener>();
   const ids = { acme: "", globex: "", umlaut: "" };

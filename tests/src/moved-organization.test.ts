@@ -1,13 +1,18 @@
 import { OrganizationService } from "@cellway/gen/cellway/organization/v1/organization";
+import type { MemoryNetwork, Network } from "@cellway/rpc";
 import { type Fleet, startFleet } from "@cellway/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { MODULES } from "./modules.js";
 import { createOrganization, createUser, type TestOrganization, until, untilDelivered } from "./organizations.js";
 import { ask as askCell, createToken } from "./public-api.js";
+import { createEdge } from "./route-feed.js";
 import { RouteWriter } from "./route-writer.js";
 import { announce, ask as askRouter, startRouter } from "./router-stage.js";
 
 const LOCATE = "/cellway.directory.v1.DirectoryService/LocateOrganization";
+/** How long a cell uses control's word again, in milliseconds. */
+const WORD_TTL_MS = 2_000;
+const WATCH = "/cellway.directory.v1.RouteFeedService/WatchRoutes";
 /** What a router says that believes in a route of this epoch. */
 const by = (cell: string, epoch: number | string) => ({
   "x-cellway-cell": cell,
@@ -21,9 +26,11 @@ let userId: string;
 let token: string;
 let organization: TestOrganization;
 let questions: string[];
+/** What all silos take for the time, where a test has stopped their clocks. */
+let stoppedAtMs: number | undefined;
 
 beforeAll(async () => {
-  fleet = await startFleet({ modules: MODULES });
+  fleet = await startFleet({ modules: MODULES, now: () => stoppedAtMs ?? Date.now() });
   writer = new RouteWriter(fleet.control.databaseUrl);
   userId = await createUser(fleet);
   token = await createToken(fleet, userId);
@@ -34,7 +41,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   organization = await createOrganization(fleet, { cellName: "us1", ownerUserId: userId });
-  await untilDelivered(fleet);
+  await untilSettled(organization);
   questions = [];
   if (fleet.memory !== undefined) {
     fleet.memory.onRequest = ({ url }) => {
@@ -43,9 +50,18 @@ beforeEach(async () => {
   }
 });
 afterEach(() => {
+  stoppedAtMs = undefined;
   fleet.memory?.down.clear();
   if (fleet.memory !== undefined) fleet.memory.onRequest = undefined;
 });
+
+/** Nothing of it is on its way: its cell has been told that it exists, and has told the directory what it has. */
+async function untilSettled({ id }: TestOrganization): Promise<void> {
+  const sql = "select 1 from cell.organization where id = $1 and is_confirmed";
+  const isConfirmed = async () => (await fleet.cell("us1").database("CELL").query<unknown[]>(sql, [id])).length === 1;
+  await until("the cell knows that it exists", isConfirmed);
+  await untilDelivered(fleet);
+}
 
 /** Brings the organization from us1 to another cell: its rows, then its route. Nobody is told; the route's epoch is answered. */
 async function move(to: string): Promise<string> {
@@ -68,6 +84,28 @@ async function epochOf(id: string): Promise<string> {
   return String(rows[0]?.route_epoch);
 }
 
+/** A router's way to control, on which what the feed of routes tells is held back once it is told to. */
+function createFeedHold(memory: MemoryNetwork) {
+  let goOn = () => {};
+  let passed = Promise.resolve();
+  async function* hold(body: AsyncIterable<Uint8Array>) {
+    for await (const chunk of body) {
+      await passed;
+      yield chunk;
+    }
+  }
+  const send: Network["send"] = async (request) => {
+    const response = await memory.send(request);
+    return request.url.endsWith(WATCH) ? { ...response, body: hold(response.body) } : response;
+  };
+  const begin = () => {
+    passed = new Promise((resolve) => {
+      goOn = resolve;
+    });
+  };
+  return { network: { ...memory, send }, begin, end: () => goOn() };
+}
+
 describe("of an organization that has moved", () => {
   test("the old cell tells a router whose it is now and since when, by id and by slug", async () => {
     const before = await epochOf(organization.id);
@@ -83,11 +121,9 @@ describe("of an organization that has moved", () => {
 
   test("a router with the old route learns it and asks the new cell, once, with the body", async () => {
     for (const name of ["us1", "us2"]) await announce(fleet, name, fleet.cell(name).httpAddress);
-    const router = await startRouter(fleet);
+    const feed = createFeedHold(fleet.memory as MemoryNetwork);
+    const router = await startRouter(fleet, { rpc: createEdge(fleet, feed.network) });
     await router.whenComplete;
-    // A transaction that is open keeps back what the feed may tell: the route in memory stays the old one.
-    const open = await writer.begin();
-    await writer.insert(`unseen-${organization.id}`, "us1", open);
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
     const post = (slug: string) =>
       askRouter(router, `${path(organization.slug)}teams/`, {
@@ -96,6 +132,7 @@ describe("of an organization that has moved", () => {
         body: JSON.stringify({ slug, name: "A team" }),
       });
     await until("the router has the route", async () => (await post("before-the-move")).status === 201);
+    feed.begin();
     await move("us2");
     const answer = await post("after-the-move");
     expect(answer).toMatchObject({ status: 201, headers: { "content-type": expect.stringContaining("json") } });
@@ -103,7 +140,7 @@ describe("of an organization that has moved", () => {
     const list = await askCell(fleet.cell("us2"), "GET", `${path(organization.slug)}teams/`, { token });
     const slugs = (list.body as unknown as { slug: string }[]).map(({ slug }) => slug);
     expect(slugs.toSorted()).toEqual(["after-the-move", organization.slug].toSorted());
-    await open.end("rollback");
+    feed.end();
     await router.stop({ graceMs: 100 });
   });
 
@@ -118,12 +155,14 @@ describe("of an organization that has moved", () => {
     expect([nobody.status, questions]).toEqual([401, []]);
   });
 
-  test("control is asked once for many who ask, and again by a route that is newer than its word", async () => {
+  test("control is asked once for many who ask, and again by a route that is newer than its word, or when that is old", async () => {
     const after = await move("us2");
+    stoppedAtMs = Date.now();
     const get = (epoch: number | string) =>
       askCell(fleet.cell("us1"), "GET", path(organization.slug), { token, headers: by("us1", epoch) });
     const answers = await Promise.all(Array.from({ length: 20 }, () => get(1)));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([421]));
+    expect((await get(1)).status).toBe(421);
     expect(questions).toHaveLength(1);
     await writer.move(organization.id, "us1");
     await writer.move(organization.id, "us2");
@@ -131,6 +170,12 @@ describe("of an organization that has moved", () => {
     expect(Number(latest)).toBeGreaterThan(Number(after));
     expect((await get(latest)).headers.get("x-cellway-route-epoch")).toBe(latest);
     expect(questions).toHaveLength(2);
+    stoppedAtMs += WORD_TTL_MS - 1;
+    await get(latest);
+    expect(questions).toHaveLength(2);
+    stoppedAtMs += 1;
+    expect((await get(latest)).status).toBe(421);
+    expect(questions).toHaveLength(3);
   });
 });
 

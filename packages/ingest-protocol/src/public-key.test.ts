@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { hasPath, PROJECT_CONFIGS_PATH, parseIngestPath } from "./paths.js";
-import { readEnvelopeKey, readPublicKey } from "./public-key.js";
+import { explainKeyFault, readEnvelopeKey, readPublicKey } from "./public-key.js";
 
 const KEY = "0123456789abcdef0123456789abcdef";
 const OTHER = "f".repeat(32);
@@ -24,6 +24,11 @@ test.each([
   ["not said", { "x-sentry-auth": "Sentry sentry_version=7" }, "/"],
 ])("a key that is %s is malformed, not absent: no other place is looked at", (_how, headers, url) => {
   expect(readPublicKey({ headers, url }).kind).toBe("malformed");
+});
+
+test("why a key is refused is a whole sentence, which names the place", () => {
+  expect(explainKeyFault({ kind: "none" }).detail).toMatch(/^Name the project .*\?sentry_key=KEY\.$/);
+  expect(explainKeyFault({ kind: "malformed", from: "x-sentry-auth" }).detail).toMatch(/^x-sentry-auth: .*[a-z]\.$/);
 });
 
 test("a bearer token is no project key", () => {

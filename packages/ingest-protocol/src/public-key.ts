@@ -42,16 +42,16 @@ export function readPublicKey({ headers, url }: RequestHead): StatedKey {
   return said === null ? { kind: "none" } : state("sentry_key", said);
 }
 
-/** Why a request without a key that could be one is refused, for whoever sent it. */
+/** Why a request without a key that could be one is refused, in a sentence for whoever sent it. */
 export function explainKeyFault(stated: Exclude<StatedKey, { readonly kind: "key" }>) {
   return stated.kind === "none"
     ? ({
         code: "PROJECT_KEY_MISSING",
-        detail: "Name the project's public key: X-Sentry-Auth, or ?sentry_key=",
+        detail: "Name the project by its public key, in X-Sentry-Auth or as ?sentry_key=KEY.",
       } as const)
     : ({
         code: "PROJECT_KEY_MALFORMED",
-        detail: `${stated.from}: a public key is 32 lower-case hexadecimal digits`,
+        detail: `${stated.from}: a public key is 32 lower-case hexadecimal digits.`,
       } as const);
 }
 

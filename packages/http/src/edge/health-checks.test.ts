@@ -26,6 +26,7 @@ class Cell {
   requests: "well" | "down" | "hangs" = "well";
   checks = 0;
   asked = 0;
+  private readonly hanging: ServerResponse[] = [];
   private readonly server: Server;
 
   private constructor() {
@@ -60,10 +61,17 @@ class Cell {
     this.requests = state;
   }
 
+  /** Answers the checks that hang, and those to come. */
+  recover(): void {
+    this.health = "well";
+    for (const res of this.hanging.splice(0)) res.end();
+  }
+
   private answerCheck(req: IncomingMessage, res: ServerResponse): void {
     this.checks += 1;
     if (this.health === "down") req.socket.destroy();
-    else if (this.health !== "hangs") res.writeHead(this.health === "well" ? 200 : Number(this.health)).end();
+    else if (this.health === "hangs") this.hanging.push(res);
+    else res.writeHead(this.health === "well" ? 200 : Number(this.health)).end();
   }
 
   private answer(req: IncomingMessage, res: ServerResponse): void {
@@ -207,6 +215,25 @@ describe("checks do no harm", () => {
     await until("it is checked while all places are taken", () => us1.checks > 1);
     giveBack?.();
     expect(upstream.circuit.state).toBe("closed");
+  });
+
+  it("no more are under way at a time than the limit, of all cells; who finds no place is checked once there is one", async () => {
+    const cells = { us1: await Cell.start(), us2: await Cell.start(), us3: await Cell.start() };
+    const clock = await Cell.start();
+    const all = Object.values(cells);
+    for (const cell of all) cell.health = "hangs";
+    const stage = await startStage(cells, { healthChecksMax: 2, healthTimeoutMs: UNTIL_MAX_MS });
+    await (await startStage({ clock })).get("clock");
+    const useAll = () => Promise.all(Object.keys(cells).map((name) => stage.get(name)));
+    await useAll();
+    const checked = () => all.filter(({ checks }) => checks > 0);
+    await until("two checks hang", () => checked().length === 2);
+    await checkedOften(clock);
+    expect(checked().map(({ checks }) => checks)).toEqual([1, 1]);
+    // To have found no place says nothing of a cell.
+    expect(await useAll()).toEqual([{ status: 200 }, { status: 200 }, { status: 200 }]);
+    checked()[0]?.recover();
+    await until("the third has a place", () => checked().length === 3);
   });
 
   it("a cell that hangs at /healthz is used while it answers requests; without them it is tried by one after a while", async () => {

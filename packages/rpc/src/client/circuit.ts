@@ -62,9 +62,9 @@ export function createCircuit(limits: CircuitLimits, onChange: (state: CircuitSt
     pauseMs = limits.circuitProbeMs;
     change("closed");
   };
-  const count = (verdict: Verdict) => {
-    // A call that began before the circuit opened says nothing new; only the probe does.
-    if (state !== "closed" || verdict === "neutral") return;
+  const admit = (era: number) => (verdict: Verdict) => {
+    // A call that began before the circuit opened and fails after it closed says how its peer was then, not how it is.
+    if (state !== "closed" || verdict === "neutral" || (verdict === "failure" && era !== window.era)) return;
     window.add(verdict);
     if (verdict === "failure" && window.isTooMuch()) open();
   };
@@ -82,7 +82,7 @@ export function createCircuit(limits: CircuitLimits, onChange: (state: CircuitSt
       return state;
     },
     enter() {
-      if (state === "closed") return count;
+      if (state === "closed") return admit(window.era);
       if (state === "half_open" || performance.now() < probeAt) return undefined;
       change("half_open");
       return judgeProbe;
@@ -105,6 +105,8 @@ export function createCircuit(limits: CircuitLimits, onChange: (state: CircuitSt
 /** The verdicts of the last while. */
 class VerdictWindow {
   succeededAt = Number.NEGATIVE_INFINITY;
+  /** How often they were forgotten. */
+  era = 0;
   private buckets: Bucket[] = [];
 
   constructor(private readonly limits: CircuitLimits) {}
@@ -134,5 +136,6 @@ class VerdictWindow {
   /** Forgets the verdicts, and not when there was a success. */
   clear(): void {
     this.buckets = [];
+    this.era += 1;
   }
 }

@@ -58,7 +58,7 @@ export async function accept(
 async function admit(state: IngestState, req: IncomingMessage, stated: StatedKey): Promise<ProjectKeyInUse> {
   if (stated.kind !== "key") {
     const { code, detail } = explainKeyFault(stated);
-    throw new Refusal(code, `${detail}.`);
+    throw new Refusal(code, detail);
   }
   const key = await state.keys.find(stated.publicKey);
   if (key === undefined) throw createUnknownKeyRefusal(req);

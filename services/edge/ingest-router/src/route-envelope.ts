@@ -39,7 +39,7 @@ export async function routeEnvelope(ctx: IngestContext, req: ClientRequest): Pro
   const stated = await findKey(req, path.endpoint);
   if (stated.kind !== "key") {
     const { code, detail } = explainKeyFault(stated);
-    return createEdgeProblem(code, `${detail}.`);
+    return createEdgeProblem(code, detail);
   }
   const refuse = createLocalityRule(ctx, scope, target);
   const decision = await decideByKey(ctx, { key: { kind: "projectKey", value: stated.publicKey }, refuse });
