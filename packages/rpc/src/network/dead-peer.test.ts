@@ -94,7 +94,7 @@ test.each([
       expect(tookMs).toBeLessThan(FOUND_OUT_MS);
     }
     expect((await network.post(callTo(peer.origin))).status).toBe(200);
-    network.close();
+    await network.close();
     while (peer.sockets.size > 0) await new Promise((resolve) => setImmediate(resolve));
   },
 );
