@@ -14,7 +14,8 @@ import { DEFAULT_EDGE_LISTEN, DEFAULT_LOCALITY_URL } from "./edge-setting-list.j
 import { type EdgeLimits, readEdgeLimits, readOperatorToken, readPairs } from "./edge-settings.js";
 import { readTrustedProxies, splitList } from "./http-config.js";
 import type { LiveSetting } from "./live-setting.js";
-import { badSetting, readKeys, readLogLevel, readOrigin, type Warn, warnAboutUnknownSettings } from "./serve-config.js";
+import { type Warn, warnAboutUnknownSettings } from "./serve-config.js";
+import { badSetting, readKeys, readLogLevel, readOrigin } from "./setting-readers.js";
 import { DEFAULT_HTTP_LISTEN } from "./settings.js";
 
 /** Everything that `serve --edge` is told, checked. */

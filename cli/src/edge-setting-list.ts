@@ -1,4 +1,4 @@
-import { DEFAULT_PROXY_LIMITS } from "@cellway/http";
+import { DEFAULT_PROXY_LIMITS } from "@cellway/http/proxy-limits";
 import { secret, setting } from "./setting-definition.js";
 
 /** Where a router serves strangers when nothing is said. */

@@ -5,7 +5,7 @@ import type { CommandContext } from "./context.js";
 import { UsageError } from "./errors.js";
 import { type FleetFile, type FleetMode, readFleetFile } from "./fleet-file.js";
 import { readTextFile } from "./live-setting.js";
-import { parseKeyText, readKeys, readMode, readTopology } from "./serve-config.js";
+import { parseKeyText, readKeys, readMode, readTopology } from "./setting-readers.js";
 import { DEFAULT_DATA_DIR } from "./settings.js";
 
 /** A fleet that a command speaks to, as its operator. */

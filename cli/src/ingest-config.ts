@@ -4,7 +4,8 @@ import type { IngestRouterOptions } from "@cellway/ingest-router";
 import { createSettingsReader, isOrigin, type SettingsReader } from "@cellway/silo";
 import type { Environment } from "./context.js";
 import { splitList } from "./http-config.js";
-import { badSetting, readWhole, type Warn } from "./serve-config.js";
+import type { Warn } from "./serve-config.js";
+import { badSetting, readWhole } from "./setting-readers.js";
 
 const HOUR_MS = 3_600_000;
 

@@ -1,7 +1,7 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { parseEdgeFeedKeys } from "@cellway/directory";
 import type { RequestTrust, RouteLimits, SessionCookieOptions } from "@cellway/http";
-import { parseKeys, type ReflectionAccess, type SigningKey, servicePolicyOf } from "@cellway/rpc";
+import { type ReflectionAccess, servicePolicyOf } from "@cellway/rpc";
 import {
   ALIASES,
   type Alias,
@@ -11,7 +11,6 @@ import {
   createMonolithSilo,
   createSettingsReader,
   currentNameOf,
-  parseTopology,
   type SettingsReader,
   type Silo,
   type Topology,
@@ -21,8 +20,17 @@ import type { SessionTimeouts } from "@cellway/user";
 import type { Environment } from "./context.js";
 import { readGatewaySettings } from "./edge-settings.js";
 import { readRequestTrust, readRouteLimits, readSessionCookie, readSessionTimeouts } from "./http-config.js";
-import { type LiveSetting, readLiveSetting, readTextFile } from "./live-setting.js";
-import { DEFAULT_HTTP_LISTEN, DEFAULT_RPC_LISTEN, SETTINGS, type SettingName } from "./settings.js";
+import { type LiveSetting, readLiveSetting } from "./live-setting.js";
+import {
+  badSetting,
+  readChoice,
+  readKeys,
+  readLogLevel,
+  readOrigin,
+  readTopology,
+  readWhole,
+} from "./setting-readers.js";
+import { DEFAULT_HTTP_LISTEN, DEFAULT_RPC_LISTEN, SETTINGS } from "./settings.js";
 import type { SiloKind } from "./silo-kinds.js";
 
 /** Everything that `serve` is told, checked. */
@@ -137,51 +145,6 @@ export function parseMigrateConfig(kind: SiloKind, env: Environment, warn: Warn)
 }
 
 /**
- * Reads CELLWAY_TOPOLOGY: JSON when it starts with a brace, else the path of a file.
- *
- * @param onOld - told of each old key in it.
- * @throws ConfigError
- */
-export function readTopology(reader: SettingsReader, onOld?: (old: string) => void): Topology {
-  const variable = "environment variable CELLWAY_TOPOLOGY";
-  const value = reader.readOrThrow("CELLWAY_TOPOLOGY", "must be the path of a topology file, or its JSON").trim();
-  const isInline = value.startsWith("{");
-  const source = isInline ? variable : value;
-  const text = isInline ? value : readTextFile(value, variable);
-  return parseTopology(parseJson(text, source), source, onOld);
-}
-
-/** Reads CELLWAY_RPC_KEYS or its file, and checks them. @throws ConfigError that never holds a secret */
-export function readKeys(reader: SettingsReader): LiveSetting {
-  const keys = readLiveSetting(reader, "CELLWAY_RPC_KEYS");
-  if (keys === undefined) {
-    throw new ConfigError(
-      "environment variable CELLWAY_RPC_KEYS",
-      "",
-      undefined,
-      "must hold id:base64 (or set CELLWAY_RPC_KEYS_FILE); make a key with: cellway keys generate",
-    );
-  }
-  parseKeyText(keys);
-  return keys;
-}
-
-/** The keys of a setting. @throws ConfigError that never holds a secret */
-export function parseKeyText(keys: LiveSetting, text = keys.text): SigningKey[] {
-  return parseKeys(text, keys.source);
-}
-
-/** Reads CELLWAY_LOG_LEVEL. @throws ConfigError */
-export function readLogLevel(reader: SettingsReader): LogLevel {
-  return readChoice(reader, "CELLWAY_LOG_LEVEL", ["debug", "info", "warn", "error", "silent"], "info");
-}
-
-/** Reads CELLWAY_MODE. @throws ConfigError */
-export function readMode(reader: SettingsReader): "siloed" | "monolith" {
-  return readChoice(reader, "CELLWAY_MODE", ["siloed", "monolith"], "siloed");
-}
-
-/**
  * Reads `organization.CreateOrganization, user.*`, one a line or separated by commas; `#` starts a comment. A service may
  * go by an old key.
  *
@@ -234,56 +197,6 @@ function readDatabaseUrl(reader: SettingsReader): string {
   // The value may hold a password, so it is not shown.
   if (host === "") throw badSetting("CELLWAY_DATABASE_URL", "(hidden)", rule);
   return url;
-}
-
-/** Reads an http:// origin to listen at. @throws ConfigError */
-export function readOrigin(reader: SettingsReader, name: SettingName, fallback: string): string {
-  const value = reader.read(name) ?? fallback;
-  const match = /^http:\/\/(?:\[[0-9a-f:]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(value);
-  if (match === null || Number(match[1]) > 65_535) {
-    throw badSetting(name, value, `must be an http:// origin with a port and no path, such as ${fallback}`);
-  }
-  return value;
-}
-
-function readChoice<const T extends string>(
-  reader: SettingsReader,
-  name: SettingName,
-  choices: readonly T[],
-  fallback: NoInfer<T>,
-): T {
-  const value = reader.read(name) ?? fallback;
-  const choice = choices.find((candidate) => candidate === value);
-  if (choice === undefined) throw badSetting(name, value, `must be one of ${choices.join(", ")}`);
-  return choice;
-}
-
-/** Reads a whole number within bounds. @throws ConfigError */
-export function readWhole(
-  reader: SettingsReader,
-  name: SettingName,
-  bounds: { min: number; max: number; fallback: number },
-): number {
-  const text = reader.read(name);
-  if (text === undefined) return bounds.fallback;
-  const value = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= bounds.min && value <= bounds.max)) {
-    throw badSetting(name, text, `must be a whole number of ${bounds.min} to ${bounds.max}`);
-  }
-  return value;
-}
-
-function parseJson(text: string, source: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new ConfigError(source, "", text, `must be JSON (${(error as Error).message})`);
-  }
-}
-
-/** What is wrong with a setting. */
-export function badSetting(name: SettingName, value: string, rule: string): ConfigError {
-  return new ConfigError(`environment variable ${name}`, "", value, rule);
 }
 
 /** A misspelled name would silently leave a default in force. */

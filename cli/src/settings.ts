@@ -1,6 +1,6 @@
-import { DEFAULT_ROUTE_LIMITS } from "@cellway/http";
+import { DEFAULT_ROUTE_LIMITS } from "@cellway/http/gate";
 import { oldNamesOf } from "@cellway/silo";
-import { DEFAULT_SESSION_TIMEOUTS } from "@cellway/user";
+import { DEFAULT_SESSION_TIMEOUTS } from "@cellway/user/session-limits";
 import { EDGE_SETTINGS } from "./edge-setting-list.js";
 import { type SettingDefinition, secret, setting } from "./setting-definition.js";
 import { formatTable, heading } from "./table.js";

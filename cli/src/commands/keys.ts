@@ -10,7 +10,7 @@ import {
 import type { CommandContext } from "../context.js";
 import { EXIT_OK, UsageError } from "../errors.js";
 import { findFleet } from "../fleet-target.js";
-import { parseKeyText, readKeys } from "../serve-config.js";
+import { parseKeyText, readKeys } from "../setting-readers.js";
 
 const SECRET_BYTES = 32;
 

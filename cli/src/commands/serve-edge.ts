@@ -7,7 +7,7 @@ import { type EdgeConfig, parseEdgeConfig } from "../edge-config.js";
 import { EXIT_OK } from "../errors.js";
 import { parseIngestRouterConfig } from "../ingest-config.js";
 import { followSetting } from "../live-setting.js";
-import { parseKeyText } from "../serve-config.js";
+import { parseKeyText } from "../setting-readers.js";
 import type { EdgeKind } from "../silo-kinds.js";
 import { waitForStop } from "../stop-request.js";
 import { VERSION } from "../version.js";
