@@ -93,12 +93,19 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     for (const cleanup of cleanups.reverse()) await cleanup();
   };
   try {
-    for (const silo of createSilos(options, topology)) {
+    const all = createSilos(options, topology);
+    const urls = await settleInOrder(all, async (silo) => {
       const database = await createTestDatabase(silo, options.modules);
       cleanups.push(() => database.drop());
-      const recipe = () => startFleetSilo(silo, database.url, { topology, memory, options, cleanups });
-      recipes.set(silo.name, recipe);
-      silos.set(silo.name, await recipe());
+      return database.url;
+    });
+    for (const [index, silo] of all.entries()) {
+      recipes.set(silo.name, () => startFleetSilo(silo, urls[index] ?? "", { topology, memory, options, cleanups }));
+    }
+    // Cells ask control from their start on.
+    for (const together of [all.slice(0, 1), all.slice(1)]) {
+      const keep = (silo: FleetSilo, { name }: Silo) => void silos.set(name, silo);
+      await settleInOrder(together, ({ name }) => startByRecipe(recipes, name), keep);
     }
   } catch (error) {
     await stop();
@@ -120,10 +127,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     cell: find,
     client: (service) => find("control").rpc.client(service),
     async restart(name) {
-      const recipe = recipes.get(name);
-      if (recipe === undefined) throw new Error(`There is no silo ${name} in this fleet.`);
       await silos.get(name)?.stop({ graceMs: 200 });
-      const silo = await recipe();
+      const silo = await startByRecipe(recipes, name);
       silos.set(name, silo);
       return silo;
     },
@@ -132,6 +137,34 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     },
     stop,
   };
+}
+
+type Recipes = ReadonlyMap<string, () => Promise<FleetSilo>>;
+
+async function startByRecipe(recipes: Recipes, name: string): Promise<FleetSilo> {
+  const recipe = recipes.get(name);
+  if (recipe === undefined) throw new Error(`There is no silo ${name} in this fleet.`);
+  return recipe();
+}
+
+/**
+ * Does the work for all at once and waits for the last, also when one fails; what was done is kept in the order of the items.
+ *
+ * @throws what the first that failed did.
+ */
+async function settleInOrder<T, R>(
+  items: readonly T[],
+  work: (item: T) => Promise<R>,
+  keep: (done: R, item: T) => void = () => undefined,
+): Promise<R[]> {
+  const results = await Promise.allSettled(items.map(work));
+  for (const [index, result] of results.entries()) {
+    if (result.status === "fulfilled") keep(result.value, items[index] as T);
+  }
+  return results.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
 }
 
 function createSilos(options: FleetOptions, topology: Topology): Silo[] {

@@ -55,7 +55,9 @@ export async function createTestDatabase(
   const admin = testPostgresUrl();
   const template = await ensureTemplate(admin, silo, modules);
   const name = `test_${process.pid}_${created++}_${silo.name.replaceAll("-", "_")}`;
-  await withAdminClient(admin, (client) => client.query(`create database "${name}" template "${template}"`));
+  await withAdminClient(admin, (client) =>
+    client.query(`create database "${name}" template "${template}" strategy file_copy`),
+  );
   return {
     url: withDatabase(admin, name),
     drop: () =>
@@ -68,6 +70,9 @@ export async function createTestDatabase(
 
 const TEMPLATE_LOCK = 7_202_604;
 
+/** The templates that this process knows to be there: nothing drops one. */
+const ready = new Set<string>();
+
 async function ensureTemplate(admin: string, silo: Silo, modules: readonly ServiceModule[]): Promise<string> {
   const sets = await migrationSetsOf(modules);
   const digest = createHash("sha256")
@@ -75,6 +80,7 @@ async function ensureTemplate(admin: string, silo: Silo, modules: readonly Servi
     .digest("hex")
     .slice(0, 16);
   const template = `template_${silo.mode.toLowerCase()}_${digest}`;
+  if (ready.has(template)) return template;
   await withAdminClient(admin, async (client) => {
     await client.query("select pg_advisory_lock($1)", [TEMPLATE_LOCK]);
     try {
@@ -89,5 +95,6 @@ async function ensureTemplate(admin: string, silo: Silo, modules: readonly Servi
       await client.query("select pg_advisory_unlock($1)", [TEMPLATE_LOCK]);
     }
   });
+  ready.add(template);
   return template;
 }
