@@ -179,11 +179,13 @@ function toPattern(path: string): string {
 
 /** Their handlers read and write what they like; an error is logged, and 500 where nothing was written yet. */
 function addInternalRoutes<C>(app: FastifyInstance, options: HttpServerOptions<C>): void {
-  void app.register(async (scope) => {
+  const plugin = async (scope: FastifyInstance) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", (_request, _payload, done) => done(null));
     for (const mounted of options.internalRoutes ?? []) addInternalRoute(scope, mounted, options);
-  });
+  };
+  // For the name of a plugin that says none, fastify searches every module that is loaded.
+  void app.register(Object.assign(plugin, { [Symbol.for("fastify.display-name")]: "internal-routes" }));
 }
 
 function addInternalRoute<C>(
