@@ -197,16 +197,16 @@ describe("a transaction that commits late", () => {
 
   test("is not skipped by a consumer that went on from its cursor in between", async () => {
     const late = await writer.begin();
-    await writer.insert("late", "us1", late);
+    const id = await writer.insert("late", "us1", late);
     const between = await writer.insert("between", "us1");
     const rpc = createEdge(fleet);
     const first = await watchUntil(rpc, {}, isHeartbeat);
     const cursor = first.at(-1)?.cursor ?? "";
-    expect(statementsOf(first)).toEqual([`${between}@us1`]);
+    // What was said before may be said again: the oldest transaction of the whole server, other databases' too, holds that back.
+    expect(statementsOf(first)).toContain(`${between}@us1`);
+    expect(statementsOf(first)).not.toContain(`${id}@us1`);
     await late.end("commit");
-    const rest = await watchUntil(rpc, { cursor }, (message) =>
-      statementsOf([message]).includes(`${writer.lastId - 1}@us1`),
-    );
+    const rest = await watchUntil(rpc, { cursor }, (message) => statementsOf([message]).includes(`${id}@us1`));
     expect(rest.some(({ event }) => event.case === "snapshotBegin")).toBe(false);
   });
 
