@@ -75,9 +75,11 @@ it("a call that may be sent again is, when its upstream refuses the stream unrea
   expect(results).toMatchObject([{ status: 200, repeats: 1 }]);
 });
 
-it("connections to an upstream that nobody calls any more end", async () => {
+it("connections to an upstream that nobody calls any more end, and one that nobody ever called", async () => {
   const server = await GrpcServer.start(async (stream) => answer(stream, await readWhole(stream)));
-  const { call } = await startEdge(server.origin, { limits: { http2IdleMs: 100, http2SessionsMax: 1 } });
+  const { call, upstream } = await startEdge(server.origin, { limits: { http2IdleMs: 100, http2SessionsMax: 1 } });
+  expect(await upstream.speaksHttp2()).toBe(true);
+  while (server.sessions.size > 0) await new Promise((resolve) => setImmediate(resolve));
   for (let count = 0; count < 2; count += 1) {
     await Promise.all([call(), call()]);
     expect(server.sessions.size).toBe(1);

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ClientHttp2Session } from "node:http2";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { askHttp2, openSession } from "./http2-test-support.js";
 import { echo, readEcho, type Stage, startStage } from "./test-support.js";
@@ -256,6 +256,52 @@ describe("over HTTP/2 a stranger who", () => {
     const session = openAnother(stage);
     expect((await askHttp2(session, "/")).status).toBe(200);
     await once(session, "close");
+  });
+
+  it("breaks the rules of HTTP/2 with a request under way, or is gone without a word, has no connection left after a while", async () => {
+    const stage = await start(() => {}, { edgeLimits: { headersTimeoutMs: 200, keepAliveTimeoutMs: 200 } });
+    const { hostname, port } = new URL(stage.address);
+    const frame = (type: number, flags: number, id: number, payload: readonly number[]) =>
+      Buffer.from([0, 0, payload.length, type, flags, 0, 0, 0, id, ...payload]);
+    const greeting = [Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(4, 0, 0, [])];
+    // GET, http, / of index 2, 6 and 4, and the authority "a".
+    const request = frame(1, 5, 1, [0x82, 0x86, 0x84, 0x41, 1, 0x61]);
+    const wrongs = [
+      frame(
+        1,
+        5,
+        3,
+        Array.from({ length: 8 }, () => 0xff),
+      ),
+      frame(8, 0, 1, [0, 0, 0, 0]),
+      frame(4, 0, 0, [0]),
+      frame(0, 0, 9, [1]),
+      frame(5, 4, 1, [0, 0, 0, 2]),
+      frame(3, 0, 1, [0]),
+    ];
+    const sockets: Socket[] = [];
+    const open = async (frames: readonly Buffer[]) => {
+      const arrived = arrival(stage);
+      const socket = connect(Number(port), hostname, () => socket.write(Buffer.concat([...greeting, request])));
+      sockets.push(socket);
+      socket.on("error", () => {});
+      socket.resume();
+      await arrived;
+      for (const one of frames) socket.write(one);
+      return socket;
+    };
+    for (const wrong of wrongs) {
+      await open([wrong]);
+      (await open([wrong])).end();
+    }
+    // It answers nothing any more, pings neither.
+    await open([]);
+    const startedAt = performance.now();
+    await stage.edge.close({ graceMs: 30_000 });
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    // And the places of its requests are free.
+    while (stage.results.length < sockets.length) await new Promise((resolve) => setImmediate(resolve));
+    for (const socket of sockets) socket.destroy();
   });
 
   it("sends a body too slowly gets 408; of one that is sent on already the stream ends", async () => {

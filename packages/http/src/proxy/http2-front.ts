@@ -32,6 +32,7 @@ export interface Http2Front {
  */
 export function createHttp2Front(handlers: EdgeHandlers, limits: Required<EdgeServerLimits>): Http2Front {
   const sessions = new Set<ServerHttp2Session>();
+  let taken: Socket;
   const server = createServer({
     settings: {
       maxConcurrentStreams: limits.streamsMax,
@@ -46,14 +47,17 @@ export function createHttp2Front(handlers: EdgeHandlers, limits: Required<EdgeSe
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     session.on("error", () => session.destroy());
     session.once("close", () => sessions.delete(session));
-    watchIdleness(session, limits);
+    watchConnection(session, taken, limits);
   });
   server.on("stream", (stream, headers, _flags, rawHeaders: string[]) =>
     serveStream({ stream, headers, rawHeaders }, handlers, limits),
   );
   server.on("sessionError", () => {});
   return {
-    take: (socket) => void server.emit("connection", socket),
+    take(socket) {
+      taken = socket;
+      server.emit("connection", socket);
+    },
     announceEnd() {
       for (const session of sessions) if (!session.destroyed) session.goaway(NO_ERROR, LAST_STREAM_ID_MAX);
     },
@@ -93,23 +97,37 @@ function refuseSlow(req: Http2Request, res: Http2Answer): void {
   else res.writeHead(408).end();
 }
 
-/** Ends a connection that says nothing that makes sense, and one that has had no stream for long. */
-function watchIdleness(session: ServerHttp2Session, limits: Required<EdgeServerLimits>): void {
-  let streams = 0;
-  const opening = setTimeout(() => session.destroy(), limits.headersTimeoutMs).unref();
+/**
+ * Ends a connection that says nothing that makes sense, one that has had no stream for long, and one from which nothing comes, not even
+ * the answer to a ping: its client is gone, or nghttp2 has given it up, after frames that break its rules, and reads no more.
+ */
+function watchConnection(session: ServerHttp2Session, socket: Socket, limits: Required<EdgeServerLimits>): void {
+  const destroy = () => {
+    session.destroy();
+    // The session would wait until its last bytes are written.
+    socket.destroy();
+  };
+  const opening = setTimeout(destroy, limits.headersTimeoutMs).unref();
   session.once("remoteSettings", () => clearTimeout(opening));
-  const idle = setInterval(() => {
-    if (streams === 0) session.close();
+  let streams = 0;
+  let bytesBefore = 0;
+  const watch = setInterval(() => {
+    const isSilent = socket.bytesRead === bytesBefore;
+    bytesBefore = socket.bytesRead;
+    if (isSilent) destroy();
+    else if (streams === 0) session.close();
+    else if (!session.closed) session.ping(() => {});
   }, limits.keepAliveTimeoutMs).unref();
   session.on("stream", (stream) => {
     streams += 1;
     stream.once("close", () => {
       streams -= 1;
-      if (streams === 0) idle.refresh();
+      if (streams === 0) watch.refresh();
     });
   });
-  session.once("close", () => {
+  // Not the session's end: one that is given up may never tell it.
+  socket.once("close", () => {
     clearTimeout(opening);
-    clearInterval(idle);
+    clearInterval(watch);
   });
 }

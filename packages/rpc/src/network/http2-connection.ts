@@ -167,7 +167,10 @@ export class Http2Connection {
         this.isReady = true;
         this.heard();
         // An idle connection does not keep the process running; a stream does.
-        if (this.streamCount === 0) session.unref();
+        if (this.streamCount === 0) {
+          session.unref();
+          this.rest();
+        }
         resolve();
       });
       session.on("error", reject);
@@ -181,6 +184,7 @@ export class Http2Connection {
   /** Nothing is asked for now. */
   private rest(): void {
     const { idleMs } = this.options;
+    clearTimeout(this.idle);
     if (idleMs !== undefined) this.idle = setTimeout(() => this.leave(), idleMs).unref();
   }
 
