@@ -46,6 +46,7 @@ export { listenAt, toListenOptions } from "./network/listen.js";
 export { type CapturedRequest, createMemoryNetwork, type MemoryNetwork } from "./network/memory-network.js";
 export type { Network, NetworkListener } from "./network/network.js";
 export { sniffProtocol } from "./network/sniff-protocol.js";
+export { watchConnection } from "./network/watch-connection.js";
 export {
   createPageTokenError,
   cutPage,

@@ -1,5 +1,6 @@
 import { createServer, type ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
+import { watchConnection } from "@cellway/rpc";
 import type { EdgeHandlers, EdgeServerLimits } from "./edge-server.js";
 import { isDuplex } from "./grpc.js";
 import { Http2Answer } from "./http2-answer.js";
@@ -32,6 +33,8 @@ export interface Http2Front {
  */
 export function createHttp2Front(handlers: EdgeHandlers, limits: Required<EdgeServerLimits>): Http2Front {
   const sessions = new Set<ServerHttp2Session>();
+  const { headersTimeoutMs: openTimeoutMs, keepAliveTimeoutMs: silenceMs } = limits;
+  const patience = { openTimeoutMs, silenceMs, isIdleEnded: true };
   let taken: Socket;
   const server = createServer({
     settings: {
@@ -47,7 +50,7 @@ export function createHttp2Front(handlers: EdgeHandlers, limits: Required<EdgeSe
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     session.on("error", () => session.destroy());
     session.once("close", () => sessions.delete(session));
-    watchConnection(session, taken, limits);
+    watchConnection(session, taken, patience);
   });
   server.on("stream", (stream, headers, _flags, rawHeaders: string[]) =>
     serveStream({ stream, headers, rawHeaders }, handlers, limits),
@@ -95,39 +98,4 @@ function refuseSlow(req: Http2Request, res: Http2Answer): void {
   if (req.complete || res.destroyed) return;
   if (res.isBegun) res.destroy();
   else res.writeHead(408).end();
-}
-
-/**
- * Ends a connection that says nothing that makes sense, one that has had no stream for long, and one from which nothing comes, not even
- * the answer to a ping: its client is gone, or nghttp2 has given it up, after frames that break its rules, and reads no more.
- */
-function watchConnection(session: ServerHttp2Session, socket: Socket, limits: Required<EdgeServerLimits>): void {
-  const destroy = () => {
-    session.destroy();
-    // The session would wait until its last bytes are written.
-    socket.destroy();
-  };
-  const opening = setTimeout(destroy, limits.headersTimeoutMs).unref();
-  session.once("remoteSettings", () => clearTimeout(opening));
-  let streams = 0;
-  let bytesBefore = 0;
-  const watch = setInterval(() => {
-    const isSilent = socket.bytesRead === bytesBefore;
-    bytesBefore = socket.bytesRead;
-    if (isSilent) destroy();
-    else if (streams === 0) session.close();
-    else if (!session.closed) session.ping(() => {});
-  }, limits.keepAliveTimeoutMs).unref();
-  session.on("stream", (stream) => {
-    streams += 1;
-    stream.once("close", () => {
-      streams -= 1;
-      if (streams === 0) watch.refresh();
-    });
-  });
-  // Not the session's end: one that is given up may never tell it.
-  socket.once("close", () => {
-    clearTimeout(opening);
-    clearInterval(watch);
-  });
 }

@@ -5,7 +5,15 @@ import { connect, type Socket } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
 import { DEFAULT_LIMITS } from "../settings.js";
 import { listenHttp } from "./http-listener.js";
-import { callTo, createGate, createHeldRoute, createScope, createTestEndpoint } from "./test-support.js";
+import {
+  callTo,
+  createGate,
+  createHeldRoute,
+  createScope,
+  createTestEndpoint,
+  END_HEADERS,
+  frame,
+} from "./test-support.js";
 
 const scope = createScope();
 afterEach(() => scope.close());
@@ -28,8 +36,11 @@ async function untilClosed(socket: Socket): Promise<string> {
   return text;
 }
 
-async function listenQuickly(openTimeoutMs: number) {
-  const listener = await listenHttp("http://127.0.0.1:0", createTestEndpoint(), DEFAULT_LIMITS, { openTimeoutMs });
+async function listenQuickly(openTimeoutMs: number, silenceMs?: number) {
+  const listener = await listenHttp("http://127.0.0.1:0", createTestEndpoint(), DEFAULT_LIMITS, {
+    openTimeoutMs,
+    ...(silenceMs && { silenceMs }),
+  });
   scope.defer(() => listener.close({ graceMs: 0 }));
   return listener;
 }
@@ -48,6 +59,28 @@ test("one port serves HTTP/2 and HTTP/1.1, in however small pieces the first byt
   });
   for (const byte of HTTP1_CALL) await new Promise((resolve) => socket.write(byte, resolve));
   expect(await answered).toContain("HTTP/1.1 200 OK");
+});
+
+test("a connection that breaks the rules, or is gone without a word, ends after a while; one that answers pings stays", async () => {
+  const listener = await listenQuickly(200, 200);
+  const idle = connectHttp2(listener.address);
+  scope.defer(() => idle.destroy());
+  let pings = 0;
+  idle.on("ping", () => {
+    pings += 1;
+  });
+  const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+  const settings = frame("settings", 0, new Uint8Array(0));
+  const headers = frame("headers", 1, Buffer.alloc(8, 0xff), END_HEADERS);
+  const window = frame("window", 1, Buffer.alloc(4));
+  for (const frames of [[settings], [settings, headers], [settings, window]]) {
+    const socket = dial(listener.address);
+    socket.resume();
+    socket.write(Buffer.concat([preface, ...frames]));
+    await once(socket, "close");
+  }
+  expect(pings).toBeGreaterThan(2);
+  expect(idle.destroyed).toBe(false);
 });
 
 test("junk is dropped and hurts nobody", async () => {

@@ -20,6 +20,8 @@ const TCP_KEEP_ALIVE_MS = 30_000;
 export interface ListenOptions {
   /** How long a new connection may take to say which protocol it speaks, and to finish its greeting. Default 10,000. */
   readonly openTimeoutMs?: number;
+  /** How long a connection of HTTP/2 may say nothing, not even answer a ping. Default 60,000. */
+  readonly silenceMs?: number;
 }
 
 /**
@@ -30,11 +32,11 @@ export async function listenHttp(
   address: string,
   endpoint: UniversalHandlerFn,
   limits: RpcLimits,
-  { openTimeoutMs = 10_000 }: ListenOptions = {},
+  { openTimeoutMs = 10_000, silenceMs = 60_000 }: ListenOptions = {},
 ): Promise<NetworkListener> {
   const sockets = new Set<Socket>();
   const undecided = new Set<Socket>();
-  const options = { endpoint, limits, wheel: new DeadlineWheel(), openTimeoutMs };
+  const options = { endpoint, limits, wheel: new DeadlineWheel(), openTimeoutMs, silenceMs };
   const http2 = createHttp2Server(options);
   const http1 = createHttp1Server(options);
   const server = createTcpServer(
@@ -49,7 +51,8 @@ export async function listenHttp(
       socket.on("error", () => socket.destroy());
       sniffProtocol(socket, openTimeoutMs, (isHttp2) => {
         undecided.delete(socket);
-        (isHttp2 ? http2 : http1).server.emit("connection", socket);
+        if (isHttp2) http2.take(socket);
+        else http1.server.emit("connection", socket);
       });
     },
   );

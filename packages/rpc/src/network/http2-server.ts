@@ -1,15 +1,11 @@
-import {
-  createServer,
-  type Http2Server,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
+import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
 import type { UniversalHandlerFn, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { RpcLimits } from "../settings.js";
 import type { DeadlineWheel } from "./deadline-wheel.js";
 import { createGoneError, createIncomingBody } from "./incoming-body.js";
 import { endStream, toHeaderRecord, writePieces } from "./outgoing-body.js";
+import { watchConnection } from "./watch-connection.js";
 
 /** RFC 9113 §7. */
 const ERROR_CODE_NO_ERROR = 0;
@@ -25,14 +21,21 @@ export interface HttpServerOptions {
   readonly wheel: DeadlineWheel;
   /** How long a new connection may take to say something that makes sense. */
   readonly openTimeoutMs: number;
+  /** How long a connection of HTTP/2 may say nothing, not even answer a ping. */
+  readonly silenceMs: number;
 }
 
-/** Serves an endpoint over HTTP/2, on connections that are given to it. `sessions` holds those that are open. */
-export function createHttp2Server(options: HttpServerOptions): {
-  server: Http2Server;
-  sessions: ReadonlySet<ServerHttp2Session>;
-} {
+/** HTTP/2 on connections that are given to it. */
+export interface Http2Listener {
+  take(socket: Socket): void;
+  /** Those that are open. */
+  readonly sessions: ReadonlySet<ServerHttp2Session>;
+}
+
+/** Serves an endpoint over HTTP/2. */
+export function createHttp2Server(options: HttpServerOptions): Http2Listener {
   const sessions = new Set<ServerHttp2Session>();
+  let taken: Socket;
   const server = createServer({
     settings: { maxConcurrentStreams: options.limits.streamsPerSessionMax, initialWindowSize: WINDOW_BYTES },
     // Megabytes. Each stream has at most a piece of its response waiting here.
@@ -41,16 +44,18 @@ export function createHttp2Server(options: HttpServerOptions): {
   server.on("session", (session) => {
     sessions.add(session);
     session.setLocalWindowSize(WINDOW_BYTES);
-    const timer = setTimeout(() => session.destroy(), options.openTimeoutMs).unref();
-    session.once("remoteSettings", () => clearTimeout(timer));
-    session.once("close", () => {
-      clearTimeout(timer);
-      sessions.delete(session);
-    });
+    session.once("close", () => sessions.delete(session));
     session.on("error", () => session.destroy());
+    watchConnection(session, taken, { ...options, isIdleEnded: false });
   });
   server.on("stream", (stream, headers) => void serveStream(stream, headers, options));
-  return { server, sessions };
+  return {
+    sessions,
+    take(socket) {
+      taken = socket;
+      server.emit("connection", socket);
+    },
+  };
 }
 
 async function serveStream(
