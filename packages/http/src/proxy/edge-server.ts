@@ -2,7 +2,7 @@ import { createServer as createTcpServer, type Server, type Socket } from "node:
 import { listenAt, sniffProtocol } from "@cellway/rpc";
 import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
 import { createHttp1Front, type Http1Front } from "./http1-front.js";
-import { createHttp2Front, type Http2Front } from "./http2-front.js";
+import { createHttp2Front, type Http2Front } from "./http2/front.js";
 import type { UpgradeRequest } from "./proxy-upgrade.js";
 
 /** How strangers are treated. */

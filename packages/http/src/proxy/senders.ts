@@ -1,9 +1,9 @@
 import { type AttemptEnd, attempt } from "./attempt.js";
 import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
-import { isDuplex, isGrpc } from "./grpc.js";
 import { formatRequestHead } from "./headers.js";
-import { attemptHttp2 } from "./http2-attempt.js";
-import { KeptBody } from "./kept-body.js";
+import { attemptHttp2 } from "./http2/attempt.js";
+import { isDuplex, isGrpc } from "./http2/grpc.js";
+import { KeptBody } from "./http2/kept-body.js";
 import type { ProxyTarget } from "./proxy-request.js";
 import { takeBody } from "./request-body.js";
 import type { Upstream } from "./upstream.js";

@@ -1,11 +1,11 @@
 import type { ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import { isUnsent, type OpenedStream, watchForEnd } from "@cellway/rpc";
-import type { AttemptEnd } from "./attempt.js";
-import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
-import { keepTrailers, receiveAnswerHeaders } from "./headers.js";
+import type { AttemptEnd } from "../attempt.js";
+import type { ClientAnswer, ClientRequest } from "../client-exchange.js";
+import { keepTrailers, receiveAnswerHeaders } from "../headers.js";
+import type { AttemptFailure } from "../problems.js";
+import { isWithoutHttp2, type Upstream } from "../upstream.js";
 import type { KeptBody } from "./kept-body.js";
-import type { AttemptFailure } from "./problems.js";
-import { isWithoutHttp2, type Upstream } from "./upstream.js";
 
 /** RFC 9113 §6.2. */
 const FLAG_END_STREAM = 1;

@@ -1,5 +1,5 @@
 import type { ClientHttp2Stream } from "node:http2";
-import type { ClientRequest } from "./client-exchange.js";
+import type { ClientRequest } from "../client-exchange.js";
 
 /** A body that is sent as it comes, whose beginning is kept so that it can be sent again. */
 export class KeptBody {

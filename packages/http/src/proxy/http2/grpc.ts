@@ -1,5 +1,5 @@
-import type { Problem } from "../problem.js";
-import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
+import type { Problem } from "../../problem.js";
+import type { ClientAnswer, ClientRequest } from "../client-exchange.js";
 
 const GRPC_TYPE = /^application\/grpc(?:$|[+;])/i;
 const CONNECT_STREAM_TYPE = /^application\/connect\+/i;

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { ServerHttp2Stream, IncomingHttpHeaders as StreamHeaders } from "node:http2";
 import { Readable } from "node:stream";
-import type { ClientRequest } from "./client-exchange.js";
+import type { ClientRequest } from "../client-exchange.js";
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { afterEach, describe, expect, it } from "@jest/globals";
-import { answer, GRPC, GrpcServer, METHOD, readWhole, type Serve, startEdge, undo } from "./grpc-test-support.js";
-import { DEFAULT_PROXY_LIMITS } from "./limits.js";
-import { Upstream } from "./upstream.js";
+import { DEFAULT_PROXY_LIMITS } from "../limits.js";
+import { Upstream } from "../upstream.js";
+import { answer, GRPC, GrpcServer, METHOD, readWhole, type Serve, startEdge, undo } from "./test-support.js";
 
 afterEach(async () => {
   for (const step of undo.splice(0).toReversed()) await step();

@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import type { ServerHttp2Stream, OutgoingHttpHeaders as StreamHeaders } from "node:http2";
-import type { ClientAnswer, ClientRequest } from "./client-exchange.js";
+import type { ClientAnswer, ClientRequest } from "../client-exchange.js";
 
 /** RFC 9113 §7. */
 const NO_ERROR = 0;

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import type { IncomingHttpHeaders } from "node:http2";
 import { afterEach, describe, expect, it } from "@jest/globals";
-import { answer, GRPC, GrpcServer, METHOD, readWhole, startEdge, undo } from "./grpc-test-support.js";
-import { echo, startStage } from "./test-support.js";
+import { echo, startStage } from "../test-support.js";
+import { answer, GRPC, GrpcServer, METHOD, readWhole, startEdge, undo } from "./test-support.js";
 
 const CANCEL = 8;
 

@@ -1,10 +1,10 @@
 import { createServer, type ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import { watchConnection } from "@cellway/rpc";
-import type { EdgeHandlers, EdgeServerLimits } from "./edge-server.js";
+import type { EdgeHandlers, EdgeServerLimits } from "../edge-server.js";
+import { Http2Answer } from "./answer.js";
 import { isDuplex } from "./grpc.js";
-import { Http2Answer } from "./http2-answer.js";
-import { Http2Request, isAmbiguousStream, type StreamOpening } from "./http2-request.js";
+import { Http2Request, isAmbiguousStream, type StreamOpening } from "./request.js";
 
 /** RFC 9113 §7. */
 const NO_ERROR = 0;
