@@ -2,6 +2,7 @@ import { type GatewayOptions, parsePinnedRoute } from "@cellway/gateway";
 import { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "@cellway/http";
 import { ConfigError, LABEL_PATTERN, type SettingsReader } from "@cellway/silo";
 import { splitList } from "./http-config.js";
+import { readWhole } from "./setting-readers.js";
 import type { SettingName } from "./settings.js";
 
 const TOKEN_LENGTH_MIN = 32;
@@ -41,7 +42,7 @@ export type EdgeLimits = Pick<ProxyLimits, "healthCheckMs" | "inFlightMax" | "fi
 /** Reads them. @throws ConfigError */
 export function readEdgeLimits(reader: SettingsReader): EdgeLimits {
   const { healthCheckMs, inFlightMax, firstByteTimeoutMs, idleTimeoutMs } = DEFAULT_PROXY_LIMITS;
-  const readMs = (name: SettingName, fallbackMs: number, bounds: Bounds) =>
+  const readMs = (name: SettingName, fallbackMs: number, bounds: { min: number; max: number }) =>
     readWhole(reader, name, { fallback: fallbackMs / 1_000, unit: "seconds", ...bounds }) * 1_000;
   return {
     healthCheckMs: readMs("CELLWAY_EDGE_HEALTH_CHECK_SECONDS", healthCheckMs, { min: 0, max: 3_600 }),
@@ -54,23 +55,6 @@ export function readEdgeLimits(reader: SettingsReader): EdgeLimits {
     firstByteTimeoutMs: readMs("CELLWAY_EDGE_FIRST_BYTE_SECONDS", firstByteTimeoutMs, { min: 1, max: 3_600 }),
     idleTimeoutMs: readMs("CELLWAY_EDGE_IDLE_SECONDS", idleTimeoutMs, { min: 1, max: 86_400 }),
   };
-}
-
-interface Bounds {
-  readonly min: number;
-  readonly max: number;
-}
-
-function readWhole(
-  reader: SettingsReader,
-  name: SettingName,
-  { fallback, unit, min, max }: Bounds & { readonly fallback: number; readonly unit: string },
-): number {
-  const text = reader.read(name);
-  if (text === undefined) return fallback;
-  const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw new ConfigError(`environment variable ${name}`, "", text, `must be whole ${unit}, ${min} to ${max}`);
 }
 
 /** The secret by which routers and the gateway explain themselves. @throws ConfigError that never holds it */

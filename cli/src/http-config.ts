@@ -6,8 +6,9 @@ import {
   type RouteLimits,
   type SessionCookieOptions,
 } from "@cellway/http";
-import { ConfigError, type SettingsReader } from "@cellway/silo";
+import type { SettingsReader } from "@cellway/silo";
 import { DEFAULT_SESSION_TIMEOUTS, type SessionTimeouts } from "@cellway/user";
+import { badSetting, readWhole } from "./setting-readers.js";
 import type { SettingName } from "./settings.js";
 
 const ROUTE_LIMIT_MAX = 1_000_000;
@@ -35,10 +36,10 @@ export function readRouteLimits(reader: SettingsReader): RouteLimits {
 export function readSessionCookie(reader: SettingsReader): SessionCookieOptions {
   const domain = reader.read("CELLWAY_SESSION_COOKIE_DOMAIN");
   if (domain !== undefined && !/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/.test(domain))
-    throw badValue("CELLWAY_SESSION_COOKIE_DOMAIN", domain, "must be a domain in lower case, such as example.com");
+    throw badSetting("CELLWAY_SESSION_COOKIE_DOMAIN", domain, "must be a domain in lower case, such as example.com");
   const secure = reader.read("CELLWAY_SESSION_COOKIE_SECURE") ?? "auto";
   if (secure !== "auto" && secure !== "always")
-    throw badValue("CELLWAY_SESSION_COOKIE_SECURE", secure, "must be one of auto, always");
+    throw badSetting("CELLWAY_SESSION_COOKIE_SECURE", secure, "must be one of auto, always");
   return { ...(domain === undefined ? {} : { domain }), isAlwaysSecure: secure === "always" };
 }
 
@@ -49,7 +50,7 @@ export function readSessionTimeouts(reader: SettingsReader): SessionTimeouts {
   const idleSeconds = readSeconds(reader, "CELLWAY_SESSION_IDLE_SECONDS", idleFallback);
   if (idleSeconds > absoluteSeconds) {
     const rule = `must be at most CELLWAY_SESSION_MAX_SECONDS, ${absoluteSeconds}`;
-    throw badValue("CELLWAY_SESSION_IDLE_SECONDS", String(idleSeconds), rule);
+    throw badSetting("CELLWAY_SESSION_IDLE_SECONDS", String(idleSeconds), rule);
   }
   return { absoluteSeconds, idleSeconds };
 }
@@ -60,7 +61,7 @@ export function readTrustedProxies(reader: SettingsReader, name: SettingName & `
     return parseTrustedProxies(splitList(reader.read(name) ?? ""));
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw badValue(name, error.message, "must be addresses or networks, such as 10.0.0.0/8,::1");
+    throw badSetting(name, error.message, "must be addresses or networks, such as 10.0.0.0/8,::1");
   }
 }
 
@@ -74,25 +75,15 @@ function readAllowedOrigins(reader: SettingsReader): ReadonlySet<string> {
   const wrong = origins.find((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin);
   if (wrong !== undefined) {
     const rule = "must be origins as browsers write them, such as https://app.example.com";
-    throw badValue("CELLWAY_HTTP_ALLOWED_ORIGINS", wrong, rule);
+    throw badSetting("CELLWAY_HTTP_ALLOWED_ORIGINS", wrong, rule);
   }
   return new Set(origins);
 }
 
 function readLimit(reader: SettingsReader, name: SettingName, fallback: number): number {
-  const text = reader.read(name);
-  const limit = text === undefined ? fallback : /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (limit >= 1 && limit <= ROUTE_LIMIT_MAX) return limit;
-  throw badValue(name, text ?? "", `must be whole requests a minute, 1 to ${ROUTE_LIMIT_MAX}`);
+  return readWhole(reader, name, { fallback, unit: "requests a minute", min: 1, max: ROUTE_LIMIT_MAX });
 }
 
 function readSeconds(reader: SettingsReader, name: SettingName, fallback: number): number {
-  const text = reader.read(name);
-  const seconds = text === undefined ? fallback : /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (seconds >= SESSION_SECONDS_MIN && seconds <= SESSION_SECONDS_MAX) return seconds;
-  throw badValue(name, text ?? "", `must be whole seconds, ${SESSION_SECONDS_MIN} to ${SESSION_SECONDS_MAX}`);
-}
-
-function badValue(name: SettingName, value: string, rule: string): ConfigError {
-  return new ConfigError(`environment variable ${name}`, "", value, rule);
+  return readWhole(reader, name, { fallback, unit: "seconds", min: SESSION_SECONDS_MIN, max: SESSION_SECONDS_MAX });
 }

@@ -74,17 +74,18 @@ export function readChoice<const T extends string>(
   return choice;
 }
 
-/** Reads a whole number within bounds. @throws ConfigError */
+/** Reads a whole number within bounds, of a unit that a refusal names. @throws ConfigError */
 export function readWhole(
   reader: SettingsReader,
   name: SettingName,
-  bounds: { min: number; max: number; fallback: number },
+  bounds: { min: number; max: number; fallback: number; unit?: string },
 ): number {
   const text = reader.read(name);
   if (text === undefined) return bounds.fallback;
   const value = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= bounds.min && value <= bounds.max)) {
-    throw badSetting(name, text, `must be a whole number of ${bounds.min} to ${bounds.max}`);
+    const what = bounds.unit === undefined ? "a whole number of" : `whole ${bounds.unit},`;
+    throw badSetting(name, text, `must be ${what} ${bounds.min} to ${bounds.max}`);
   }
   return value;
 }

@@ -1,8 +1,7 @@
 import { createServer as createHttp1Server } from "node:http";
 import { type ClientHttp2Session, connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
-import { connect, createServer, type Socket } from "node:net";
+import { connect } from "node:net";
 import type { RunningRouter } from "@cellway/http";
-import { sniffProtocol } from "@cellway/rpc";
 import { type Fleet, startFleet } from "@cellway/testing";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import fc from "fast-check";
@@ -10,7 +9,7 @@ import { MODULES } from "./modules.js";
 import { sendRaw, statusOf } from "./raw-requests.js";
 import { RouteWriter } from "./route-writer.js";
 import { announce, ask, startRouter } from "./router-stage.js";
-import { listen } from "./tcp-proxy.js";
+import { startTwoVersionServer } from "./two-version-server.js";
 
 const CASES_OF_NPM_TEST = 3_000;
 /** `npm run test:fuzz` sets it to 100,000. */
@@ -34,7 +33,7 @@ interface Cell {
 }
 
 /** Says its name to whatever it is asked, over both versions of HTTP. */
-async function startCell(name: string): Promise<Cell> {
+function startCell(name: string): Promise<Cell> {
   const http1 = createHttp1Server((req, res) => {
     req.resume();
     req.on("end", () => res.setHeader("x-served-by", name).end());
@@ -46,20 +45,7 @@ async function startCell(name: string): Promise<Cell> {
       res.end();
     });
   });
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    socket.on("close", () => sockets.delete(socket));
-    sniffProtocol(socket, 10_000, (isHttp2) => void (isHttp2 ? http2 : http1).emit("connection", socket));
-  });
-  const address = await listen(server);
-  const stop = () =>
-    new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      for (const socket of sockets) socket.destroy();
-    });
-  return { address, stop };
+  return startTwoVersionServer(http1, http2);
 }
 
 beforeAll(async () => {

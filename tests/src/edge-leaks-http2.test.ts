@@ -6,14 +6,12 @@ import {
   createServer as createHttp2Server,
   type OutgoingHttpHeaders,
 } from "node:http2";
-import { createServer, type Socket } from "node:net";
 import { createEdgeHandlers, DEFAULT_PROXY_LIMITS, type EdgeServer, startEdgeServer, Upstreams } from "@cellway/http";
-import { sniffProtocol } from "@cellway/rpc";
 import { createLogger, createMetrics, type Metrics } from "@cellway/telemetry";
 import { afterEach, expect, it } from "@jest/globals";
 import { FAULTS, type FaultProxy, startFaultProxy } from "./fault-turns.js";
-import { countOpen, HEAP_SLACK_BYTES, measureHeap, REQUESTS, settle } from "./leaks.js";
-import { listen } from "./tcp-proxy.js";
+import { HEAP_SLACK_BYTES, lookForLeaks, REQUESTS } from "./leaks.js";
+import { startTwoVersionServer } from "./two-version-server.js";
 
 const CONCURRENCY = 32;
 const SESSIONS = 4;
@@ -32,7 +30,7 @@ interface Run {
 }
 
 /** A cell that says what it is told, over both versions of HTTP. */
-async function startCell(): Promise<{ readonly address: string; stop(): void }> {
+function startCell(): ReturnType<typeof startTwoVersionServer> {
   const http1 = createHttp1Server((req, res) => void req.pipe(res));
   const http2 = createHttp2Server();
   http2.on("session", (session) => session.on("error", () => session.destroy()));
@@ -42,21 +40,7 @@ async function startCell(): Promise<{ readonly address: string; stop(): void }> 
     stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
     stream.pipe(stream);
   });
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    socket.on("close", () => sockets.delete(socket));
-    sniffProtocol(socket, 1_000, (isHttp2) => void (isHttp2 ? http2 : http1).emit("connection", socket));
-  });
-  const address = await listen(server);
-  return {
-    address,
-    stop() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
+  return startTwoVersionServer(http1, http2);
 }
 
 async function start(): Promise<Run> {
@@ -83,7 +67,7 @@ async function start(): Promise<Run> {
     await edge.close({ graceMs: 100 });
     upstreams.close();
     await faults.stop();
-    cell.stop();
+    await cell.stop();
   };
   return { edge, faults, metrics };
 }
@@ -168,20 +152,10 @@ async function askMany({ edge }: Run, count: number): Promise<Map<string, number
 }
 
 it("over HTTP/2, and calls of gRPC, requests that meet every fault leave nothing behind: no socket, timer, place or memory", async () => {
-  const warnings: string[] = [];
-  const onWarning = ({ name, message }: Error) => warnings.push(`${name}: ${message}`);
-  process.on("warning", onWarning);
   const run = await start();
-  const openBefore = countOpen();
-  // What compiles and what is remembered once is there after these.
-  await askMany(run, REQUESTS / 4);
-  await settle(openBefore);
-  const heapBefore = measureHeap();
-  const ends = await askMany(run, REQUESTS);
-  const openAfter = await settle(openBefore);
-  const heapAfter = measureHeap();
-  process.off("warning", onWarning);
-
+  const { ends, warnings, openBefore, openAfter, heapBefore, heapAfter } = await lookForLeaks((count) =>
+    askMany(run, count),
+  );
   for (const fault of FAULTS) expect([fault, run.faults.done[fault] > REQUESTS / 50]).toEqual([fault, true]);
   for (const end of ["200", "502", "504", "broken", "left", "grpc 14"])
     expect([end, (ends.get(end) ?? 0) > 0]).toEqual([end, true]);

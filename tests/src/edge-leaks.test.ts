@@ -4,7 +4,7 @@ import { createEdgeHandlers, DEFAULT_PROXY_LIMITS, type EdgeServer, startEdgeSer
 import { createLogger, createMetrics, type Metrics } from "@cellway/telemetry";
 import { afterEach, expect, it } from "@jest/globals";
 import { FAULTS, type FaultProxy, startFaultProxy } from "./fault-turns.js";
-import { countOpen, HEAP_SLACK_BYTES, measureHeap, REQUESTS, settle } from "./leaks.js";
+import { HEAP_SLACK_BYTES, lookForLeaks, REQUESTS } from "./leaks.js";
 
 const CONCURRENCY = 32;
 /** Beyond the body that is kept to be sent again, so that it streams. */
@@ -87,20 +87,10 @@ async function askMany(run: Run, count: number): Promise<Map<string, number>> {
 }
 
 it("requests that meet every fault leave nothing behind: no socket, timer, place or memory", async () => {
-  const warnings: string[] = [];
-  const onWarning = ({ name, message }: Error) => warnings.push(`${name}: ${message}`);
-  process.on("warning", onWarning);
   const run = await start();
-  const openBefore = countOpen();
-  // What compiles and what is remembered once is there after these.
-  await askMany(run, REQUESTS / 4);
-  await settle(openBefore);
-  const heapBefore = measureHeap();
-  const ends = await askMany(run, REQUESTS);
-  const openAfter = await settle(openBefore);
-  const heapAfter = measureHeap();
-  process.off("warning", onWarning);
-
+  const { ends, warnings, openBefore, openAfter, heapBefore, heapAfter } = await lookForLeaks((count) =>
+    askMany(run, count),
+  );
   for (const fault of FAULTS) expect([fault, run.faults.done[fault] > REQUESTS / 50]).toEqual([fault, true]);
   for (const end of ["200", "502", "504", "broken", "left"])
     expect([end, (ends.get(end) ?? 0) > 0]).toEqual([end, true]);

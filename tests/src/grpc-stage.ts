@@ -1,12 +1,10 @@
 import { createServer as createHttp1Server } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
-import { createServer, type Socket } from "node:net";
 import { Health, HealthCheckResponse_ServingStatus } from "@cellway/gen/grpc/health/v1/health";
 import { ServerReflection } from "@cellway/gen/grpc/reflection/v1/reflection";
-import { sniffProtocol } from "@cellway/rpc";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { listen } from "./tcp-proxy.js";
+import { startTwoVersionServer } from "./two-version-server.js";
 
 /** What a product's own services at a cell's HTTP address are, over HTTP/1.1 and HTTP/2: Connect, gRPC and gRPC-Web. */
 export interface ProcedureCell {
@@ -41,19 +39,7 @@ export async function startProcedureCell(name: string): Promise<ProcedureCell> {
     if (cell.misdirection === undefined) adapt(req, res);
     else res.writeHead(421, cell.misdirection).end();
   });
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    socket.on("close", () => sockets.delete(socket));
-    sniffProtocol(socket, 60_000, (isHttp2) => void (isHttp2 ? http2 : http1).emit("connection", socket));
-  });
-  const address = await listen(server);
-  const stop = () =>
-    new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      for (const socket of sockets) socket.destroy();
-    });
+  const { address, stop } = await startTwoVersionServer(http1, http2);
   return Object.assign(cell, { address, asked, stop });
 }
 

@@ -30,3 +30,31 @@ export function measureHeap(): number {
   collectGarbage();
   return process.memoryUsage().heapUsed;
 }
+
+/** What there was before many requests, and after them. */
+export interface LeakReport {
+  /** How often the requests ended how. */
+  readonly ends: ReadonlyMap<string, number>;
+  readonly openBefore: number;
+  readonly openAfter: number;
+  readonly heapBefore: number;
+  readonly heapAfter: number;
+  /** What node warned of meanwhile. */
+  readonly warnings: readonly string[];
+}
+
+/** Asks {@link REQUESTS} times, after a quarter as many: what compiles and what is remembered once is there then. */
+export async function lookForLeaks(ask: (count: number) => Promise<Map<string, number>>): Promise<LeakReport> {
+  const warnings: string[] = [];
+  const onWarning = ({ name, message }: Error) => warnings.push(`${name}: ${message}`);
+  process.on("warning", onWarning);
+  const openBefore = countOpen();
+  await ask(REQUESTS / 4);
+  await settle(openBefore);
+  const heapBefore = measureHeap();
+  const ends = await ask(REQUESTS);
+  const openAfter = await settle(openBefore);
+  const heapAfter = measureHeap();
+  process.off("warning", onWarning);
+  return { ends, openBefore, openAfter, heapBefore, heapAfter, warnings };
+}

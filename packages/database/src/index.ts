@@ -10,6 +10,7 @@ export {
   readCrossSiloReferences,
 } from "./cross-silo-references.js";
 export { type OpenDatabaseOptions, openDatabase, SiloDatabase } from "./database.js";
+export { isAlive } from "./embedded/cluster.js";
 export { EmbeddedPostgresError } from "./embedded/errors.js";
 export {
   type EmbeddedPostgres,

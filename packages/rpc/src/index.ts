@@ -39,6 +39,7 @@ export {
 } from "./fan-out.js";
 export { readUpdateMask } from "./field-mask.js";
 export { UNKNOWN_VERSION } from "./headers.js";
+export { discardRest } from "./network/discard-rest.js";
 export { createHttpNetwork } from "./network/http-network.js";
 export { type ConnectionPool, createConnectionPool, type OpenedStream, type PoolLimits } from "./network/http2-pool.js";
 export { watchForEnd } from "./network/http2-stream.js";

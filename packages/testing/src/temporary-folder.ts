@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isAlive } from "@cellway/database";
 
 /** Linux's file system in memory. A database of a test is some 500 files, each of which costs a disk up to a millisecond. */
 const MEMORY = "/dev/shm";
@@ -49,15 +50,5 @@ function removeAbandoned(folder: string): void {
     const pid = RUN_PATTERN.exec(name)?.[1];
     if (pid === undefined || isAlive(Number(pid))) continue;
     rmSync(join(folder, name), { recursive: true, force: true });
-  }
-}
-
-/** Whether a process with this id exists, whoever owns it. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

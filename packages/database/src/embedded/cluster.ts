@@ -91,7 +91,7 @@ async function removeAbandoned(dataDir: string): Promise<void> {
 }
 
 /** Whether a process with this id exists, whoever owns it. */
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -3,15 +3,13 @@ import type { Socket } from "node:net";
 import type { UniversalHandlerFn, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { RpcLimits } from "../settings.js";
 import type { DeadlineWheel } from "./deadline-wheel.js";
+import { discardRest } from "./discard-rest.js";
 import { createGoneError, createIncomingBody } from "./incoming-body.js";
 import { endStream, toHeaderRecord, writePieces } from "./outgoing-body.js";
 import { watchConnection } from "./watch-connection.js";
 
 /** RFC 9113 §7. */
-const ERROR_CODE_NO_ERROR = 0;
 const ERROR_CODE_INTERNAL_ERROR = 2;
-/** How long the rest of a request may come after it was answered. */
-const DISCARD_TIMEOUT_MS = 1_000;
 const WINDOW_BYTES = 1024 * 1024;
 
 /** What both servers behind a listener are made of. */
@@ -112,18 +110,6 @@ async function respond(stream: ServerHttp2Stream, response: UniversalServerRespo
   } finally {
     await iterator?.return?.().catch(() => {});
   }
-}
-
-/**
- * Reads the rest of a request that was answered early and drops it, so that the session's window stays open for others.
- * The stream is reset only when the rest is long in coming: tools take a reset for a failure, whatever its code.
- */
-function discardRest(stream: ServerHttp2Stream): void {
-  const timer = setTimeout(() => stream.close(ERROR_CODE_NO_ERROR), DISCARD_TIMEOUT_MS);
-  timer.unref();
-  stream.once("end", () => clearTimeout(timer));
-  stream.once("close", () => clearTimeout(timer));
-  stream.resume();
 }
 
 function sendTrailersWhenAsked(stream: ServerHttp2Stream, trailer: Headers): Promise<void> {

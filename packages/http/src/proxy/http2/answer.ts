@@ -1,12 +1,10 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import type { ServerHttp2Stream, OutgoingHttpHeaders as StreamHeaders } from "node:http2";
+import { discardRest } from "@cellway/rpc";
 import type { ClientAnswer, ClientRequest } from "../client-exchange.js";
 
 /** RFC 9113 §7. */
-const NO_ERROR = 0;
 const INTERNAL_ERROR = 2;
-/** How long the rest of a request may come after it was answered. */
-const DISCARD_TIMEOUT_MS = 1_000;
 /** What HTTP/2 says otherwise, or not at all (RFC 9113 §8.2.2). */
 const NOT_IN_HTTP2 = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"]);
 const ROOM_BYTES = 64 * 1_024;
@@ -71,7 +69,7 @@ export class Http2Answer implements ClientAnswer {
     this.isEnded = true;
     const hasBody = chunk !== undefined || Object.keys(this.trailers).length > 0;
     if (this.begin(!hasBody)) this.stream.end(chunk);
-    if (!this.req.complete && !this.destroyed) this.discardRest();
+    if (!this.req.complete && !this.destroyed) discardRest(this.stream, this.req);
   }
 
   addTrailers(trailers: ReadonlyArray<[string, string]>): void {
@@ -110,17 +108,6 @@ export class Http2Answer implements ClientAnswer {
     }
     // What answers HEAD, say, has ended with its head.
     return !this.stream.writableEnded;
-  }
-
-  /**
-   * Drops the rest of a request that was answered early. The stream is reset only when the rest is long in coming: some clients
-   * take a reset for a failure, whatever its code.
-   */
-  private discardRest(): void {
-    const timer = setTimeout(() => this.stream.close(NO_ERROR), DISCARD_TIMEOUT_MS).unref();
-    this.req.once("end", () => clearTimeout(timer));
-    this.stream.once("close", () => clearTimeout(timer));
-    this.req.resume();
   }
 }
 
